@@ -1,0 +1,82 @@
+# What each target does: make help. PYTHON names the Python that the virtual environments are made of.
+PYTHON ?= python3
+
+VENV := .venv/bin
+STAMPS := .local/stamps
+LOGS := .local/logs
+SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/dev/null) \
+	compositions/package.json compositions/tsconfig.json
+TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test test-fast check
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+demo: install ## Make a video with the whole system, from request to file
+	@$(VENV)/python -m localcloud demo
+
+run: install ## Keep the whole system up at http://localhost:8000
+	@$(VENV)/python -m localcloud run
+
+test: install ## Run all tests, with coverage
+	@$(VENV)/pytest --cov --cov-report=term-missing
+
+test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
+	@$(VENV)/pytest -m "not slow"
+
+check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all that CI runs besides the tests
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy .
+	$(VENV)/lint-imports
+	$(VENV)/cfn-lint infra/template.yaml
+	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
+	$(VENV)/python manage.py makemigrations --check --dry-run
+	cd compositions && npm run --silent typecheck
+
+# --- What is installed, each once and again when its list changes ---------------------------------------------
+
+# At the same time, since each waits for the network most of the time.
+install:
+	@$(MAKE) --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
+
+# $(call step,what is done,name of the log,command)
+define step
+@mkdir -p $(LOGS) $(STAMPS)
+@echo "$(1) …"; started=$$(date +%s); \
+if { $(3); } >$(LOGS)/$(2).log 2>&1; then echo "$(1): done in $$(($$(date +%s) - started)) s"; \
+else tail -n 20 $(LOGS)/$(2).log; echo "$(1) failed; its log: $(LOGS)/$(2).log"; exit 1; fi
+endef
+
+$(STAMPS)/prerequisites: localcloud/prerequisites.py
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed: no $(PYTHON) was found"; exit 1; }
+	@$(PYTHON) -m localcloud.prerequisites
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: requirements.txt requirements-dev.txt | $(STAMPS)/prerequisites
+	$(call step,Installing Python packages,install-python,\
+		$(PYTHON) -m venv .venv && $(VENV)/pip install --disable-pip-version-check -r requirements-dev.txt)
+	@touch $@
+
+$(STAMPS)/ministack: localcloud/ministack-requirements.txt | $(STAMPS)/prerequisites
+	$(call step,Installing MiniStack,install-ministack,\
+		$(PYTHON) -m venv .local/ministack && \
+		.local/ministack/bin/pip install --disable-pip-version-check -r $<)
+	@touch $@
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json | $(STAMPS)/prerequisites
+	$(call step,Installing Node packages of $*,install-node-$(notdir $*),\
+		npm ci --prefix $* --no-audit --no-fund)
+	@touch $@
+
+build/site/index.html: $(SITE_SOURCES) compositions/node_modules/.package-lock.json
+	$(call step,Bundling the sample site,bundle,npm run --prefix compositions bundle)
+	@touch $@
+
+build/lambda_worker.zip: $(wildcard lambda_worker/*.py) lambda_worker/requirements.txt infra/package_worker.py \
+		| $(STAMPS)/venv
+	$(call step,Packaging the worker,package-worker,$(VENV)/python infra/package_worker.py)
+	@touch $@

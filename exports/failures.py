@@ -1,0 +1,156 @@
+"""Why exports fail: each cause with its code, whether trying again can help, and what to do about it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lambda_worker.contract import RenderFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One known cause.
+
+    Attributes:
+        code: a constant word, kept on the export.
+        retryable: whether the same export may succeed at another attempt.
+        cause: what happened, for support staff.
+        advice: what to do about it.
+    """
+
+    code: str
+    retryable: bool
+    cause: str
+    advice: str
+
+
+TIMEOUT: Final = Failure(
+    code="timeout",
+    retryable=True,
+    cause="The render did not end within its time limit.",
+    advice="Shorten the video, or give the Remotion function more memory, then retry.",
+)
+RENDER_LOST: Final = Failure(
+    code="render_lost",
+    retryable=True,
+    cause="A worker took the export and was not heard of again, as often as attempts are allowed.",
+    advice="Look at the worker's log and its errors in CloudWatch; retry when it is healthy.",
+)
+START_REFUSED: Final = Failure(
+    code="start_refused",
+    retryable=False,
+    cause="Remotion's function refused to start the render, or could not be called.",
+    advice="Check that the function's name, version and the worker's permission fit the deployment.",
+)
+UNREADABLE: Final = Failure(
+    code="unreadable_message",
+    retryable=False,
+    cause="The worker could not process the export's message, and SQS put it on the dead-letter queue.",
+    advice="Look at the worker's log for the reason; retry when it is mended.",
+)
+COMPOSITION_FAILED: Final = Failure(
+    code="composition_failed",
+    retryable=False,
+    cause="The composition threw an error while it was rendered.",
+    advice="The message and stack are the composition's own: mend it, or the props that it was given.",
+)
+
+_BY_MESSAGE: Final[Sequence[tuple[re.Pattern[str], Failure]]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), failure)
+    for pattern, failure in (
+        (
+            r"could not find composition|no composition with the id",
+            Failure(
+                code="composition_not_found",
+                retryable=False,
+                cause="The bundled site has no composition of that name.",
+                advice="Use one of the site's compositions, or deploy a site that has it.",
+            ),
+        ),
+        (
+            r"toomanyrequests|rate exceeded|concurrentinvocationlimit|concurrency limit",
+            Failure(
+                code="throttled",
+                retryable=True,
+                cause="AWS had no free Lambda concurrency for the render.",
+                advice="Ask AWS for a higher concurrency quota, or lower RENDER_MAX_CONCURRENCY.",
+            ),
+        ),
+        (
+            r"accessdenied|access denied|not authorized to perform|forbidden",
+            Failure(
+                code="access_denied",
+                retryable=False,
+                cause="AWS refused an action of the render.",
+                advice="Check the policy of Remotion's role and the bucket's; the message names the action.",
+            ),
+        ),
+        (
+            r"render (was|has been|got) cancell?ed|cancell?ed by",
+            Failure(
+                code="render_cancelled",
+                retryable=False,
+                cause="The render was cancelled at Remotion.",
+                advice="Retry it if it is still wanted.",
+            ),
+        ),
+        (
+            r"net::err_|getaddrinfo|econnre|socket hang up|error visiting|timed out.*(loading|navigation)",
+            Failure(
+                code="site_unreachable",
+                retryable=True,
+                cause="Chromium could not load the site, or something that the composition loads.",
+                advice="Check that the serveUrl and the composition's assets can be reached from Remotion.",
+            ),
+        ),
+        (
+            r"delayrender\(\)",
+            Failure(
+                code="asset_timeout",
+                retryable=True,
+                cause="The composition waited too long for something that it loads.",
+                advice="Check the composition's assets and fetches; raise its time-out if they are slow.",
+            ),
+        ),
+        (
+            r"target closed|page crashed|browser.*(crash|disconnect)|out of memory|enomem|enospc|sigkill",
+            Failure(
+                code="browser_crashed",
+                retryable=True,
+                cause="Chromium died while it rendered, most often for want of memory or disk.",
+                advice="Give the Remotion function more memory or disk if it happens again.",
+            ),
+        ),
+    )
+)
+
+
+def classify(errors: Sequence[RenderFailure]) -> Failure:
+    """Tell the cause of a failed render from Remotion's own messages.
+
+    An unknown message is the composition's own: Remotion passes on whatever it throws.
+    """
+    for error in errors:
+        for pattern, failure in _BY_MESSAGE:
+            if pattern.search(error.message):
+                return failure
+    return COMPOSITION_FAILED
+
+
+def by_code(code: str) -> Failure | None:
+    """Return the known failure with this code, for those who explain it."""
+    return _BY_CODE.get(code)
+
+
+_BY_CODE: Final = {
+    failure.code: failure
+    for failure in (
+        TIMEOUT,
+        RENDER_LOST,
+        START_REFUSED,
+        UNREADABLE,
+        COMPOSITION_FAILED,
+        *(failure for _, failure in _BY_MESSAGE),
+    )
+}

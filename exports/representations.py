@@ -1,0 +1,58 @@
+"""How an export looks to its owner, over HTTP and over the socket."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Sum
+
+from exports.models import ExportRequest, Render
+from exports.states import Status
+from exports.storage import presign
+
+
+def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
+    """Return all that an export's owner sees of it, JSON-ready, with a new presigned address of its file."""
+    output = None
+    if export.status == Status.COMPLETED:
+        output = presign(bucket_name=export.bucket_name, key=export.output_key, now=now)
+    cost = Render.objects.filter(export_id=export.pk).aggregate(total=Sum("cost_usd"))["total"] or Decimal(0)
+    return {
+        "exportId": str(export.pk),
+        "projectId": str(export.project_id) if export.project_id else None,
+        "userId": str(export.user_id),
+        "title": export.title,
+        "compositionId": export.composition_id,
+        "codec": export.codec,
+        "status": str(export.status),
+        "progress": round(export.progress, 4),
+        "etaSeconds": _eta_seconds(export, now),
+        "queueMessageId": export.queue_message_id,
+        "renderId": export.render_id,
+        "bucketName": export.bucket_name or None,
+        "outputUrl": output.url if output else None,
+        "outputExpiresAt": _iso(output.expires_at) if output else None,
+        "outputSizeBytes": export.output_size_bytes,
+        "errorMessage": export.error_message or None,
+        "errors": export.errors,
+        "retryable": export.retryable,
+        "attempt": export.attempt,
+        "cost": {"amount": format(cost.normalize(), "f"), "currency": "USD"},
+        "createdAt": _iso(export.created_at),
+        "startedAt": _iso(export.started_at),
+        "completedAt": _iso(export.completed_at),
+        "updatedAt": _iso(export.updated_at),
+        "version": export.version,
+    }
+
+
+def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
+    """Return how long the render still takes if it goes on as it went; ``None`` before it has begun."""
+    if export.status != Status.PROCESSING or export.started_at is None or export.progress <= 0:
+        return None
+    elapsed_s = (now - export.started_at).total_seconds()
+    return round(elapsed_s * (1 - export.progress) / export.progress, 1)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,78 @@
+"""What is due: messages to send again, renders to look at, and what a crash or a lost webhook left behind."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from exports import failures
+from exports.models import ExportRequest
+from exports.queue import MessageQueue
+from exports.services.messages import next_poll_at, send_polls, send_starts
+from exports.services.reports import attempt_output_key, complete_from_output, end_attempt, fail_export
+from exports.states import Event, Status
+from exports.storage import find_output
+
+log = structlog.get_logger(__name__)
+
+
+def handle_due(*, queue: MessageQueue, now: datetime, limit: int = 500) -> int:
+    """Do what is due for running exports, and return how many rows this call took on.
+
+    Each row is won by a conditional update, so any number of sweepers may run at once.
+
+    Args:
+        queue: takes the messages.
+        now: the present moment.
+        limit: how many rows to look at.
+    """
+    starts: list[ExportRequest] = []
+    polls: list[ExportRequest] = []
+    repaired = 0
+    for export in ExportRequest.objects.due(now).defer("input_props")[:limit]:
+        if _is_late(export, now) or (export.start_token and export.render_id is None):
+            repaired += _repair(export, now=now)
+        elif export.render_id is not None:
+            if _put_off(export, until=next_poll_at(started_at=export.started_at, now=now)):
+                polls.append(export)
+        elif _put_off(export, until=now + timedelta(seconds=settings.RENDER_RESEND_S)):
+            starts.append(export)
+    if starts:
+        # The props were left out of the look; the messages need them.
+        send_starts(list(ExportRequest.objects.filter(pk__in=[export.pk for export in starts])), queue=queue)
+    if polls:
+        send_polls(polls, queue=queue)
+    return len(starts) + len(polls) + repaired
+
+
+def _is_late(export: ExportRequest, now: datetime) -> bool:
+    return (
+        export.status == Status.PROCESSING
+        and export.started_at is not None
+        and now - export.started_at > timedelta(seconds=settings.RENDER_TIMEOUT_S)
+    )
+
+
+def _put_off(export: ExportRequest, *, until: datetime) -> bool:
+    """Set when the row is due next, unless someone else did or moved it; tell whether this call did."""
+    won = ExportRequest.objects.filter(pk=export.pk, version=export.version, due_at=export.due_at).update(
+        due_at=until
+    )
+    export.due_at = until
+    return bool(won)
+
+
+def _repair(export: ExportRequest, *, now: datetime) -> bool:
+    """End an attempt that has had its time, by what lies in the bucket."""
+    try:
+        size_bytes = find_output(attempt_output_key(export))
+    except (BotoCoreError, ClientError) as error:
+        # The row stays due: the next sweep asks again.
+        log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
+        return False
+    if size_bytes is not None:
+        return complete_from_output(export, size_bytes=size_bytes, now=now)
+    if _is_late(export, now):
+        return fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, now=now)
+    return end_attempt(export, failure=failures.RENDER_LOST, event=Event.ATTEMPT_LOST, now=now)

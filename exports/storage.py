@@ -1,0 +1,46 @@
+"""The finished files: looking for one, and handing out addresses that open it for a while."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from renderhub import aws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputUrl:
+    """A presigned address of a file.
+
+    Attributes:
+        url: the address; whoever has it can read the file.
+        expires_at: when it stops working.
+    """
+
+    url: str
+    expires_at: datetime
+
+
+def presign(*, bucket_name: str, key: str, now: datetime) -> OutputUrl:
+    """Make an address that opens the file for ``OUTPUT_URL_TTL_S`` seconds, without a request."""
+    client = aws.s3(settings.S3_PUBLIC_ENDPOINT_URL or None)
+    url = client.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket_name, "Key": key}, ExpiresIn=settings.OUTPUT_URL_TTL_S
+    )
+    return OutputUrl(url=url, expires_at=now + timedelta(seconds=settings.OUTPUT_URL_TTL_S))
+
+
+def find_output(key: str) -> int | None:
+    """Return the size in bytes of a file in the deployment's bucket, ``None`` where there is none.
+
+    Raises:
+        ClientError, BotoCoreError: S3 can't be asked.
+    """
+    try:
+        return aws.s3().head_object(Bucket=settings.REMOTION_BUCKET, Key=key)["ContentLength"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+            return None
+        raise

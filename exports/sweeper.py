@@ -1,0 +1,38 @@
+"""The loop that does what is due. Any number of sweepers may run at once."""
+
+import asyncio
+from typing import Final
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.utils import timezone
+
+from exports import services
+from exports.queue import get_queue
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 1.0
+
+
+def sweep() -> None:
+    """Do everything that is due now. A job that fails is logged, and the others still run."""
+    close_old_connections()
+    try:
+        services.handle_due(queue=get_queue(), now=timezone.now())
+    except Exception:
+        log.exception("sweeper.failed", job="handle_due")
+    finally:
+        close_old_connections()
+
+
+async def run(stop: asyncio.Event) -> None:
+    """Sweep about once a second until ``stop`` is set."""
+    log.info("sweeper.started", interval_s=INTERVAL_S)
+    while not stop.is_set():
+        await sync_to_async(sweep)()
+        try:
+            await asyncio.wait_for(stop.wait(), INTERVAL_S)
+        except TimeoutError:
+            continue

@@ -1,0 +1,67 @@
+"""Run the system, or the demo: ``python -m localcloud run|demo``."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from localcloud import ports
+from localcloud.demo import run_demo
+from localcloud.errors import LocalCloudError
+from localcloud.paths import LOGS
+from localcloud.system import running_system
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run() -> None:
+    """Keep the system up until a signal ends it, or one of its processes fails.
+
+    Raises:
+        LocalCloudError: a process failed.
+    """
+    print("Starting the system …", flush=True)
+    with running_system() as system:
+        print(
+            f"\n  {system.address}\n\n"
+            f"  sign in as  {system.demo.username} / {system.demo.password}\n"
+            f"  logs        {LOGS}\n"
+            "  Ctrl-C stops it\n",
+            flush=True,
+        )
+        system.wait_for_failure()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    # Once: while everything is being stopped, a second signal must not leave something behind.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    # Not print, which may be what was interrupted.
+    os.write(1, "\nStopping …\n".encode())
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Return the exit code. Ctrl-C and SIGTERM are how the system is meant to end, but cut the demo short."""
+    command = {"run": run, "demo": run_demo}.get(" ".join(sys.argv[1:]))
+    if command is None:
+        print("usage: python -m localcloud run|demo", file=sys.stderr)
+        return 2
+    for each in _SIGNALS:
+        signal.signal(each, _interrupt)
+    # Nothing here is to be reached through a proxy.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), ports.HOST, "localhost")))
+    try:
+        command()
+    except LocalCloudError as error:
+        print(f"renderhub: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0 if command is run else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

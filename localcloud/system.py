@@ -1,0 +1,67 @@
+"""The whole system at one address: the one-machine AWS, the database and the web process."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from localcloud import ports
+from localcloud.cloud import LocalCloud
+from localcloud.errors import LocalCloudError
+from localcloud.paths import LOGS, STATE
+from localcloud.processes import stop
+from localcloud.run_lock import run_lock
+from localcloud.web import Demo, create_web_process, prepare_database
+
+_WEB_READY_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The running system."""
+
+    address: str
+    demo: Demo
+    cloud: LocalCloud
+
+    def wait_for_failure(self) -> None:
+        """Wait until a process of the system ends, which none should.
+
+        Raises:
+            LocalCloudError: one has; the text says which, and where its log is.
+        """
+        process = self.cloud.exits.get()
+        raise LocalCloudError(process.describe_failure("has stopped"))
+
+    def check(self) -> None:
+        """Return if every process of the system still runs.
+
+        Raises:
+            LocalCloudError: one has ended; the text says which, and where its log is.
+        """
+        if not self.cloud.exits.empty():
+            self.wait_for_failure()
+
+
+@contextmanager
+def running_system() -> Iterator[System]:
+    """Run the whole system of this checkout.
+
+    Raises:
+        LocalCloudError: it can't run, or runs already.
+    """
+    with run_lock(STATE / "run.lock"), ExitStack() as running:
+        with ports.held_choice(), ThreadPoolExecutor(1) as background:
+            port = ports.choose_port(ports.WEB)
+            cloud = LocalCloud(web_port=port)
+            preparing = background.submit(prepare_database, cloud.settings, log=LOGS / "database.log")
+            running.enter_context(cloud)
+            demo = preparing.result()
+            web = create_web_process(
+                cloud.environment, port=port, log=LOGS / "web.log", on_exit=cloud.exits.put
+            )
+            running.callback(stop, [web])
+            web.start()
+            web.wait_until_ready(_WEB_READY_S)
+        yield System(address=cloud.web_address, demo=demo, cloud=cloud)

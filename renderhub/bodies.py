@@ -1,0 +1,63 @@
+"""A limit on request bodies that holds while they are read; Django would read them whole first."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from renderhub.problems import CONTENT_TYPE
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_TOO_LARGE: Final = 413
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def limit_bodies(application: Application, *, max_bytes: int) -> Application:
+    """Wrap an ASGI application so that a larger body is answered with 413 and read no further."""
+
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Mapping[str, Any]:
+            nonlocal read
+            event = await receive()
+            if event["type"] == "http.request":
+                read += len(event.get("body", b""))
+                if read > max_bytes:
+                    raise _TooLargeError
+            return event
+
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        try:
+            if declared.isdigit() and int(declared) > max_bytes:
+                raise _TooLargeError
+            await application(scope, counted, send)
+        except _TooLargeError:
+            await _refuse(send, max_bytes)
+
+    return limited
+
+
+async def _refuse(send: Send, max_bytes: int) -> None:
+    body = json.dumps(
+        {
+            "type": "urn:renderhub:problem:body-too-large",
+            "title": "Content Too Large",
+            "status": _TOO_LARGE,
+            "detail": f"A body holds {max_bytes:,} bytes at the most. Put large data at a URL.",
+        }
+    ).encode()
+    headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    # What is left of the body stays unread, so the connection can't be used again.
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": _TOO_LARGE, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

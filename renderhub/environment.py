@@ -1,0 +1,75 @@
+"""Typed reading of the environment, with errors that name the variable and the mend."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+Number = TypeVar("Number", int, float)
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class Environment:
+    """Reads variables by name. An empty variable counts as unset.
+
+    Args:
+        variables: where to read from; the process's own environment by default.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the variable as it stands."""
+        return self._variables.get(name, "").strip() or default
+
+    def required(self, name: str, hint: str) -> str:
+        """Return a variable that has no safe default.
+
+        Raises:
+            ImproperlyConfigured: it is unset; ``hint`` says what to set it to.
+        """
+        value = self.text(name)
+        if not value:
+            raise ImproperlyConfigured(f"{name} must be set where DEBUG is off: {hint}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a switch: 1, true, yes, on or 0, false, no, off."""
+        value = self.text(name).lower()
+        if not value:
+            return default
+        if value not in _TRUE | _FALSE:
+            raise ImproperlyConfigured(f"{name} is {value!r}; set it to 1 or 0")
+        return value in _TRUE
+
+    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
+        """Return a whole number that is at least ``minimum``."""
+        return self._number(name, default, minimum, int, "a whole number")
+
+    def seconds(self, name: str, default: float, *, minimum: float = 0) -> float:
+        """Return a time span in seconds, fractions allowed."""
+        return self._number(name, default, minimum, float, "a number of seconds")
+
+    def items(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return a comma-separated list, without empty items."""
+        parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        return parts or default
+
+    def _number(
+        self, name: str, default: Number, minimum: Number, kind: Callable[[str], Number], what: str
+    ) -> Number:
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            number = kind(value)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} is {value!r}; set it to {what}") from None
+        # Written so that a NaN is refused too.
+        if not number >= minimum:
+            raise ImproperlyConfigured(f"{name} is {value}; the least it can be is {minimum}")
+        return number

@@ -1,0 +1,270 @@
+"""All settings, read from the environment in this one place. ``.env.example`` lists every variable.
+
+An unset variable means the one-machine default. With ``DEBUG`` off, what has no safe default must be set,
+or start-up says so.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import structlog
+
+from renderhub.environment import Environment
+
+env = Environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- The process --------------------------------------------------------------------------------------------
+
+DEBUG = env.flag("DEBUG", default=True)
+
+if DEBUG:
+    SECRET_KEY = env.text("SECRET_KEY", "one-machine-only-not-a-secret-0123456789abcdef0123456789abcdef")
+    WEBHOOK_SECRETS = env.items("WEBHOOK_SECRETS", ("one-machine-only-not-a-secret",))
+    API_BASE_URL = env.text("API_BASE_URL", "http://localhost:8000").rstrip("/")
+else:
+    SECRET_KEY = env.required("SECRET_KEY", "a random text of at least 50 characters")
+    env.required("WEBHOOK_SECRETS", "one random text or several, comma-separated, the newest first")
+    WEBHOOK_SECRETS = env.items("WEBHOOK_SECRETS")
+    API_BASE_URL = env.required("API_BASE_URL", "this API's public address, https://…").rstrip("/")
+
+# A forgotten DEBUG must not show its pages to the world: by default it answers to this machine's names alone.
+ALLOWED_HOSTS = list(
+    env.items(
+        "ALLOWED_HOSTS",
+        ("localhost", "127.0.0.1", "[::1]") if DEBUG else (urlsplit(API_BASE_URL).hostname or "",),
+    )
+)
+CSRF_TRUSTED_ORIGINS = [API_BASE_URL]
+USE_HTTPS = API_BASE_URL.startswith("https://")
+
+ROOT_URLCONF = "renderhub.urls"
+WSGI_APPLICATION = "renderhub.wsgi.application"
+ASGI_APPLICATION = "renderhub.asgi.application"
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "renderhub",
+    "exports",
+    "notifications",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "renderhub" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "renderhub" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = USE_HTTPS
+CSRF_COOKIE_SECURE = USE_HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if USE_HTTPS else 0
+# A load balancer in front ends TLS and sets this header; it must strip the client's own.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USE_HTTPS else None
+SECURE_SSL_REDIRECT = False
+X_FRAME_OPTIONS = "DENY"
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# What one request's body may hold: input props are 190,000 bytes at the most, and a batch travels as CSV or
+# JSON.
+MAX_BODY_BYTES = 1_000_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# --- Records ------------------------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Several threads and processes write to one file: a writer takes its lock at the start and others wait
+    # for it.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- HTTP API -----------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "renderhub.problems.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "renderhub",
+    "DESCRIPTION": "Exports of Remotion videos: request, follow, download.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- AWS and Remotion --------------------------------------------------------------------------------------------
+
+AWS_REGION = env.text("AWS_REGION", "us-east-1")
+
+# On one machine localcloud sets these to what it deployed; without it, creating an export records it and leaves it
+# to be sent once a queue is there.
+if DEBUG:
+    REMOTION_SQS_QUEUE_URL = env.text("REMOTION_SQS_QUEUE_URL")
+    REMOTION_BUCKET = env.text("REMOTION_BUCKET")
+    REMOTION_SERVE_URL = env.text("REMOTION_SERVE_URL")
+else:
+    REMOTION_SQS_QUEUE_URL = env.required("REMOTION_SQS_QUEUE_URL", "the stack's output QueueUrl")
+    REMOTION_BUCKET = env.required("REMOTION_BUCKET", "the stack's output BucketName")
+    REMOTION_SERVE_URL = env.required("REMOTION_SERVE_URL", "the address of the bundled Remotion site")
+
+# Where a project's own serveUrl may point, as prefixes: Remotion's Chromium loads whatever stands there.
+SERVE_URL_ALLOWED = env.items("SERVE_URL_ALLOWED", (REMOTION_SERVE_URL,) if REMOTION_SERVE_URL else ())
+
+# Where browsers reach S3, if that is another address than the one that this process uses.
+S3_PUBLIC_ENDPOINT_URL = env.text("S3_PUBLIC_ENDPOINT_URL")
+
+RENDER_MAX_ATTEMPTS = env.integer("RENDER_MAX_ATTEMPTS", 3, minimum=1)
+# Remotion's own function ends at 15 minutes, so a render does too.
+RENDER_TIMEOUT_S = env.seconds("RENDER_TIMEOUT_S", 900, minimum=1)
+RENDER_POLL_S = env.seconds("RENDER_POLL_S", 5, minimum=0.2)
+# A start message that nobody claims is sent again after this long.
+RENDER_RESEND_S = env.seconds("RENDER_RESEND_S", 60, minimum=1)
+# How long a claim may stay without a render id: longer than a worker can live.
+RENDER_CLAIM_S = env.seconds("RENDER_CLAIM_S", 180, minimum=1)
+
+# What SigV4 can sign: seven days.
+OUTPUT_URL_TTL_S = min(env.integer("OUTPUT_URL_TTL_S", 3600, minimum=1), 604_800)
+
+# --- Live updates ------------------------------------------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "structured": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.dev.ConsoleRenderer(colors=False) if DEBUG else structlog.processors.JSONRenderer(),
+            ],
+            "foreign_pre_chain": [
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        # The root's handler serves these too; Django's own would print each line a second time.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}

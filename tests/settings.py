@@ -1,0 +1,18 @@
+"""The settings of the tests: nothing of this machine's environment, nothing outside of it."""
+
+import os
+
+for name in ("DATABASE_URL", "REDIS_URL", "DEBUG", "AWS_ENDPOINT_URL", "REMOTION_SQS_QUEUE_URL"):
+    os.environ.pop(name, None)
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_EC2_METADATA_DISABLED="true",
+    WEBHOOK_SECRETS="new-secret,old-secret",
+    REMOTION_BUCKET="renderhub-test",
+    REMOTION_SERVE_URL="https://renderhub-test.s3.amazonaws.com/sites/main/index.html",
+)
+
+from renderhub.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
