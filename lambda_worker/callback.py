@@ -68,25 +68,24 @@ class Callback:
             time_left_s: how many seconds may still be spent here.
             on_unknown: the action to return where the API doesn't know the export (404).
         """
-        id = str(uuid.uuid4())
-        for attempt in range(MAX_TRIES):
+        id, tries = str(uuid.uuid4()), 0
+        while True:
             body = contract.dump_webhook(webhook, id=id, timestamp=self._clock())
             outcome = self._send(url, body, read_timeout_s=min(_READ_TIMEOUT_S, time_left_s()))
+            tries += 1
             if isinstance(outcome, Answer):
                 return outcome
             if outcome == HTTPStatus.NOT_FOUND:
                 log.info("webhook.export_unknown", webhook=webhook.type)
                 return Answer(action=on_unknown)
-            if _is_final(outcome):
-                break
-            pause_s = self._uniform(0, _BACKOFF_S * 2**attempt)
-            if attempt + 1 == MAX_TRIES or time_left_s() < pause_s + _SHORTEST_TIMEOUT_S:
-                break
+            pause_s = self._uniform(0, _BACKOFF_S * 2 ** (tries - 1))
+            too_late = time_left_s() < pause_s + _SHORTEST_TIMEOUT_S
+            if _is_final(outcome) or tries == MAX_TRIES or too_late:
+                log.error("webhook.undelivered", webhook=webhook.type, outcome=outcome, tries=tries)
+                count(Metric.WEBHOOKS_UNDELIVERED)
+                return None
             log.warning("webhook.retried", webhook=webhook.type, outcome=outcome)
             self._sleep(pause_s)
-        log.error("webhook.undelivered", webhook=webhook.type, outcome=outcome, tries=attempt + 1)
-        count(Metric.WEBHOOKS_UNDELIVERED)
-        return None
 
     def _send(self, url: str, body: bytes, *, read_timeout_s: float) -> Answer | int | str:
         """Make one try: the answer, or a status other than 2xx, or the name of the error that came."""

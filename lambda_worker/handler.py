@@ -3,9 +3,8 @@
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,7 +20,16 @@ from lambda_worker.telemetry import Metric, count, log
 _MAX_REASON_CHARS: Final = 256
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+class Context(Protocol):
+    """What the worker asks of the context that Lambda passes."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends this invocation."""
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Handle the SQS event of an event source mapping with ``ReportBatchItemFailures``.
 
     Source of both shapes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.

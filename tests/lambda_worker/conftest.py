@@ -71,12 +71,16 @@ Take = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture
-def take(world: World, callback: Callback) -> Take:
-    """Hand the worker the body of one queue message, and return what it tells SQS."""
+def worker(world: World, callback: Callback) -> Worker:
     settings = read_settings(os.environ)
     session = Session(region_name=settings.region)
     remotion = Remotion(settings, session=session, start_timeout_s=0.3, status_timeout_s=0.3)
-    worker = Worker(settings, session=session, remotion=remotion, callback=callback)
+    return Worker(settings, session=session, remotion=remotion, callback=callback)
+
+
+@pytest.fixture
+def take(worker: Worker) -> Take:
+    """Hand the worker the body of one queue message, and return what it tells SQS."""
     invocation = Invocation(token=TOKEN, remaining_s=lambda: 150.0)
 
     def take(body: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def test_the_pauses_grow_with_full_jitter(world, clock, url):
     callback = Callback(secret=SECRET, clock=clock.time, sleep=clock.sleep, uniform=uniform)
     world.api.script.extend([Reply(500)] * 4)
     callback.post(url, CLAIM, time_left_s=plenty)
-    assert bounds == [(0, 0.5), (0, 1), (0, 2), (0, 4)]
+    assert bounds[:4] == [(0, 0.5), (0, 1), (0, 2), (0, 4)]
     assert clock.pauses == [0.125, 0.25, 0.5, 1]
 
 

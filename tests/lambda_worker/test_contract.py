@@ -232,6 +232,10 @@ def test_unknown_fields_are_ignored():
         ({"attempt": 1.0}, "attempt must be a whole number"),
         ({"exportId": None}, "exportId must be a string"),
         ({"renderConfig": []}, "renderConfig must be an object"),
+        (
+            {"renderConfig": {**golden.load("start")["renderConfig"], "inputProps": []}},
+            "inputProps must be an object",
+        ),
         ({"renderConfig": {}}, r"renderConfig\.compositionId is missing"),
     ],
 )
@@ -260,6 +264,12 @@ def test_a_whole_number_too_large_for_a_float_is_refused():
     data = {**golden.load("render_progress"), "progress": 10**400}
     with pytest.raises(ContractError, match="progress"):
         contract.parse_webhook(data)
+
+
+@pytest.mark.parametrize("errors", [None, "Boom", {}, [{"stack": "at …"}]])
+def test_errors_that_are_no_list_of_errors_are_refused(errors):
+    with pytest.raises(ContractError, match="errors"):
+        contract.parse_webhook({**golden.load("render_error"), "errors": errors})
 
 
 def test_a_webhook_of_an_unknown_type_is_nothing():

@@ -19,8 +19,6 @@ KEPT = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
 
 @dataclass
 class Context:
-    """What Lambda hands to a function, as far as the worker looks at it."""
-
     aws_request_id: str = TOKEN
 
     def get_remaining_time_in_millis(self) -> int:
@@ -53,12 +51,11 @@ def test_a_function_without_its_settings_says_which(world, monkeypatch):
         handler.handler(event(message("start", world)), Context())
 
 
-def test_an_event_of_several_records_keeps_only_those_that_failed(world, take, monkeypatch):
+def test_an_event_of_several_records_keeps_only_those_that_failed(world, worker):
     # The mapping has a batch size of 1; a larger one shall not lose anything.
     both = event(message("poll", world))
     both["Records"].append({**both["Records"][0], "messageId": "second", "body": "unreadable"})
     world.sqs.script.extend([lambda_error(403, "AccessDenied")])
-    worker = take.__closure__[1].cell_contents
     result = worker.handle(both, invocation=Invocation(token=TOKEN, remaining_s=lambda: 150.0))
     assert result == {"batchItemFailures": [{"itemIdentifier": "second"}]}
 

@@ -15,7 +15,7 @@ from tests.lambda_worker.world import FUNCTION, Break, Reply, Silence, failed, l
 BRACES = ["reading '{'", "reading '}'", "}}}", "{{{", 'a "quoted" { and \\', '{"type":"success","done":true}']
 
 
-# --- 1: botocore repeats a request that got no answer, and each start is paid for -----------------------------
+# --- 1: botocore repeats a request that got no answer, and each start is paid for ---------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// The local stand-in for Remotion's Lambda function. README.md beside package.json describes its environment.
+// The process of the local stand-in for Remotion's Lambda function. The README beside says what its environment means.
 import {mkdtempSync, rmSync} from 'node:fs';
 import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';

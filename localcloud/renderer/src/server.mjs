@@ -7,6 +7,8 @@ import {asError, log} from './log.mjs';
 const INVOKE_PATH = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 /** The largest payload that Lambda takes in a synchronous invocation: 6 MB. */
 const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
+/** Longer than clients keep a connection unused: one closed under a `start` would leave its outcome unknown. */
+const KEEP_ALIVE_MS = 60_000;
 
 /**
  * Makes the HTTP server: Lambda's Invoke for the one function, `/healthz`, and `/faults` where faults are on.
@@ -74,7 +76,7 @@ export function createServer({routines, region, faults}) {
 		return faults === null ? run() : faults.invoke(payload?.type, run);
 	}
 
-	return createHttpServer((request, response) => {
+	return createHttpServer({keepAliveTimeout: KEEP_ALIVE_MS}, (request, response) => {
 		answer(request).then(
 			(given) => {
 				if (given === null) {
