@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import IntegrityError
 
@@ -20,6 +21,7 @@ from exports.models import ExportRequest, Render
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
+from exports.storage import find_output
 from lambda_worker.contract import (
     Action,
     RenderCosts,
@@ -150,12 +152,15 @@ def complete_export(*, report: RenderSuccess, now: datetime) -> bool:
         _keep_render(export, report, now=now, outcome=Render.Outcome.SUCCESS)
         if not _may_end(export, attempt=report.attempt, render_id=report.render_id):
             return False
+        size_bytes = report.output_size_bytes
+        if size_bytes is None:
+            size_bytes = _output_size(export)
         if move(
             export,
             Status.COMPLETED,
             Event.COMPLETED,
             now=now,
-            **_completed(export, size_bytes=report.output_size_bytes, now=now),
+            **_completed(export, size_bytes=size_bytes, now=now),
             render_id=report.render_id,
             bucket_name=report.bucket_name,
         ):
@@ -279,6 +284,15 @@ def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) 
         "completed_at": now,
         "due_at": None,
     }
+
+
+def _output_size(export: ExportRequest) -> int | None:
+    """Ask S3 for the size, which Remotion's own webhook doesn't carry; without an answer it stays unknown."""
+    try:
+        return find_output(attempt_output_key(export))
+    except (BotoCoreError, ClientError) as error:
+        log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
+        return None
 
 
 def _awaits_start(export: ExportRequest, *, attempt: int, token: str | None) -> bool:

@@ -1,0 +1,111 @@
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from exports import queue, storage
+from exports.models import ExportRequest, Project
+from lambda_worker import contract, signing
+from lambda_worker.contract import Message, Webhook
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string", "maxLength": 20}},
+    "additionalProperties": False,
+}
+
+
+class FakeQueue:
+    """Takes every message, or none while ``down``."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.down = False
+
+    def send(self, messages: Sequence[Message]) -> list[str | None]:
+        if self.down:
+            return [None] * len(messages)
+        self.messages += messages
+        return [str(uuid.uuid4()) for _ in messages]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
+    """The queue that the views use."""
+    fake = FakeQueue()
+    monkeypatch.setattr(queue, "get_queue", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What lies in the bucket: sizes in bytes by key."""
+    files: dict[str, int] = {}
+    for module in ("exports.services.reports", "exports.services.repairs"):
+        monkeypatch.setattr(f"{module}.find_output", files.get)
+    assert storage.find_output is not files.get
+    return files
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return User.objects.create_user("ada", password="pass-word-1")
+
+
+@pytest.fixture
+def project(user: User) -> Project:
+    return Project.objects.create(
+        user=user,
+        title="Report",
+        composition_id="MainComposition",
+        input_props={"title": "Hello"},
+        props_schema=SCHEMA,
+    )
+
+
+@pytest.fixture
+def api(user: User) -> APIClient:
+    client = APIClient()
+    token = client.post(
+        "/api/auth/token", {"username": "ada", "password": "pass-word-1"}, format="json"
+    ).json()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token['access']}")
+    return client
+
+
+@pytest.fixture
+def export(project: Project, api: APIClient, sent: FakeQueue, outputs: dict[str, int]) -> ExportRequest:
+    answer = api.post(f"/api/exports/projects/{project.pk}/export", {}, format="json")
+    assert answer.status_code == 202, answer.content
+    return ExportRequest.objects.get(pk=answer.json()["exportId"])
+
+
+@pytest.fixture
+def report(client: Client) -> Callable[[Webhook], Any]:
+    """Sends a webhook as the worker does, and returns the answer."""
+
+    def send(webhook: Webhook) -> Any:
+        body = contract.dump_webhook(webhook, id=str(uuid.uuid4()), timestamp=time.time())
+        return post_webhook(client, body, signing.sign(body, secret="new-secret"))
+
+    return send
+
+
+def post_webhook(client: Client, body: bytes, signature: str | None) -> Any:
+    headers = {} if signature is None else {"X-Remotion-Signature": signature}
+    return client.post("/api/exports/webhook", body, content_type="application/json", headers=headers)
+
+
+def remotion_body(export: ExportRequest, kind: str = "success", **more: Any) -> bytes:
+    data = {"exportId": str(export.pk), "attempt": export.attempt}
+    return json.dumps(
+        {"type": kind, "renderId": "r1", "bucketName": "b", "customData": data, **more}
+    ).encode()
