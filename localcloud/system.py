@@ -12,7 +12,7 @@ from localcloud.errors import LocalCloudError
 from localcloud.paths import LOGS, STATE
 from localcloud.processes import stop
 from localcloud.run_lock import run_lock
-from localcloud.web import Demo, create_web_process, prepare_database
+from localcloud.web import Demo, create_web_process, prepare_database, wait_until_listening
 
 _WEB_READY_S: Final = 60
 
@@ -64,4 +64,5 @@ def running_system() -> Iterator[System]:
             running.callback(stop, [web])
             web.start()
             web.wait_until_ready(_WEB_READY_S)
+            wait_until_listening(port, timeout_s=_WEB_READY_S)
         yield System(address=cloud.web_address, demo=demo, cloud=cloud)

@@ -182,12 +182,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
-# --- AWS and Remotion --------------------------------------------------------------------------------------------
+# --- AWS and Remotion ---------------------------------------------------------------------------------------
 
 AWS_REGION = env.text("AWS_REGION", "us-east-1")
 
-# On one machine localcloud sets these to what it deployed; without it, creating an export records it and leaves it
-# to be sent once a queue is there.
+# On one machine localcloud sets these to what it deployed; without it, creating an export records it and
+# leaves it to be sent once a queue is there.
 if DEBUG:
     REMOTION_SQS_QUEUE_URL = env.text("REMOTION_SQS_QUEUE_URL")
     REMOTION_BUCKET = env.text("REMOTION_BUCKET")
@@ -215,7 +215,7 @@ RENDER_CLAIM_S = env.seconds("RENDER_CLAIM_S", 180, minimum=1)
 # What SigV4 can sign: seven days.
 OUTPUT_URL_TTL_S = min(env.integer("OUTPUT_URL_TTL_S", 3600, minimum=1), 604_800)
 
-# --- Live updates ------------------------------------------------------------------------------------------------
+# --- Live updates -------------------------------------------------------------------------------------------
 
 REDIS_URL = env.text("REDIS_URL")
 CHANNEL_LAYERS = {
@@ -227,7 +227,7 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-# --- Logs --------------------------------------------------------------------------------------------------------
+# --- Logs ---------------------------------------------------------------------------------------------------
 
 structlog.configure(
     processors=[
@@ -268,3 +268,4 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
     },
 }
+

@@ -45,7 +45,7 @@ def test_a_body_that_is_no_json_is_refused(api, project, sent):
 def test_large_and_deep_props_are_refused(api, project, sent):
     project.props_schema = None
     project.save()
-    deep: dict = {}
+    deep: dict[str, object] = {}
     for _ in range(40):
         deep = {"a": deep}
     assert ask(api, project, inputProps=deep).status_code == 400
@@ -179,3 +179,20 @@ def test_a_demo_webhook_is_refused_in_production(client, export, settings):
         },
     )
     assert answer.status_code == 401
+
+
+def test_support_staff_see_why_an_export_failed_and_retry_it(admin_client, export, sent):
+    ExportRequest.objects.update(status="failed", error_code="throttled")
+    page = admin_client.get(f"/admin/exports/exportrequest/{export.pk}/change/")
+    assert b"higher concurrency quota" in page.content
+    for _ in range(2):
+        answer = admin_client.post(
+            "/admin/exports/exportrequest/",
+            {"action": "retry", "_selected_action": [str(export.pk)]},
+            follow=True,
+        )
+        assert answer.status_code == 200
+    row = ExportRequest.objects.get()
+    assert (row.status, row.attempt) == ("pending", 2)
+    assert admin_client.get("/admin/exports/render/").status_code == 200
+    assert admin_client.get("/admin/exports/project/").status_code == 200

@@ -27,6 +27,7 @@ export class Browser {
 	#executable;
 	/** @type {Promise<OpenBrowser> | null} */
 	#opened = null;
+	#ended = false;
 
 	/** @param {string | null} executable the program; where null, Remotion looks for one or downloads it */
 	constructor(executable) {
@@ -55,12 +56,21 @@ export class Browser {
 	}
 
 	/** @returns {Promise<OpenBrowser>} the open browser, or a new one where there is none or it has died */
-	open() {
+	async open() {
+		if (this.#ended) {
+			throw new Error('The renderer is stopping.');
+		}
 		this.#opened ??= this.#launch().catch((error) => {
 			this.#opened = null;
 			throw error;
 		});
 		return this.#opened;
+	}
+
+	/** Ends the browser for good: a render that would be tried again finds no other. */
+	async end() {
+		this.#ended = true;
+		await this.close();
 	}
 
 	/** Ends the browser with all its processes. What renders in it fails. */

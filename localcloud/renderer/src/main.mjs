@@ -50,7 +50,7 @@ const server = createServer({routines, region, faults});
 function stop(reason) {
 	log('stopping', {reason});
 	setTimeout(() => process.exit(1), STOP_WITHIN_MS);
-	void browser.close().finally(() => process.exit(0));
+	void browser.end().finally(() => process.exit(0));
 }
 
 for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) {
