@@ -1,4 +1,4 @@
-"""Support staff find, understand and retry exports here. Nothing is edited by hand: every change is a service's."""
+"""Support staff find, understand and retry exports here; every change is a service's."""
 
 from typing import Any
 

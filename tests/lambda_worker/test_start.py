@@ -325,6 +325,7 @@ def test_a_site_without_an_address_is_refused(world, take):
         lambda_error(408, "RequestTimeout"),
         function_error("RequestId: 1 Error: Runtime exited with error: signal: killed"),
         Reply(200, {"errorType": "Error", "errorMessage": "Unhandled"}),
+        Reply(200, {"type": "error", "message": "half an answer"}, {"X-Amz-Function-Error": "Unhandled"}),
         Reply(200, b""),
         Reply(200, b"null"),
         Reply(200, b'{"type": "success"'),
