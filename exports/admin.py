@@ -28,7 +28,7 @@ class RenderInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # 
 
     model = Render
     extra = 0
-    fields = readonly_fields = ["attempt", "render_id", "outcome", "cost_usd", "created_at", "ended_at"]
+    fields = readonly_fields = ("attempt", "render_id", "outcome", "cost_usd", "created_at", "ended_at")
 
 
 @admin.register(ExportRequest)

@@ -268,4 +268,3 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
     },
 }
-

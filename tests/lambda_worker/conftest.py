@@ -70,10 +70,15 @@ def callback(clock: Clock) -> Callback:
 Take = Callable[[str], dict[str, Any]]
 
 
+@pytest.fixture(scope="session")
+def session() -> Session:
+    """One for all tests, as it reads the descriptions of AWS's services; its clients see each test's world."""
+    return Session(region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test")
+
+
 @pytest.fixture
-def worker(world: World, callback: Callback) -> Worker:
+def worker(world: World, callback: Callback, session: Session) -> Worker:
     settings = read_settings(os.environ)
-    session = Session(region_name=settings.region)
     remotion = Remotion(settings, session=session, start_timeout_s=0.3, status_timeout_s=0.3)
     return Worker(settings, session=session, remotion=remotion, callback=callback)
 

@@ -1,0 +1,89 @@
+import asyncio
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+
+from exports import sweeper
+from exports.models import ExportRequest, Project
+
+
+@pytest.fixture(autouse=True)
+def no_closing(monkeypatch):
+    # The test's own connection stays open.
+    monkeypatch.setattr(sweeper, "close_old_connections", lambda: None)
+
+
+@pytest.fixture
+def queue_of_sweeper(monkeypatch, sent):
+    monkeypatch.setattr(sweeper, "get_queue", lambda: sent)
+    return sent
+
+
+def test_a_sweep_sends_what_is_due(export, queue_of_sweeper):
+    ExportRequest.objects.update(due_at=export.created_at)
+    sweeper.sweep()
+    assert len(queue_of_sweeper.messages) == 2
+
+
+def test_a_job_that_fails_does_not_end_the_sweep(monkeypatch):
+    def broken(**arguments):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(sweeper.services, "handle_due", broken)
+    sweeper.sweep()
+
+
+async def test_the_loop_runs_until_it_is_told_to_stop(monkeypatch):
+    stop, swept = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def sweep():
+        swept.append(1)
+        if len(swept) == 2:
+            loop.call_soon_threadsafe(stop.set)
+
+    monkeypatch.setattr(sweeper, "sweep", sweep)
+    monkeypatch.setattr(sweeper, "INTERVAL_S", 0.01)
+    await asyncio.wait_for(sweeper.run(stop), 10)
+    assert len(swept) == 2
+
+
+@pytest.mark.parametrize("redis_url", ["", "redis://localhost"])
+async def test_the_sweeper_runs_inside_the_web_process_unless_there_is_redis(
+    monkeypatch, settings, redis_url
+):
+    from renderhub import asgi
+
+    ran = []
+
+    async def run(stop):
+        ran.append(1)
+        await stop.wait()
+
+    monkeypatch.setattr(sweeper, "run", run)
+    settings.REDIS_URL = redis_url
+    sent, events = [], asyncio.Queue()
+    started = asyncio.Event()
+
+    async def send(event):
+        sent.append(event["type"])
+        started.set()
+
+    task = asyncio.create_task(asgi.application({"type": "lifespan"}, events.get, send))
+    events.put_nowait({"type": "lifespan.startup"})
+    await started.wait()
+    await asyncio.sleep(0)
+    events.put_nowait({"type": "lifespan.shutdown"})
+    await asyncio.wait_for(task, 10)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert len(ran) == (0 if redis_url else 1)
+
+
+def test_the_demo_is_made_once(db, capsys):
+    call_command("create_demo")
+    call_command("create_demo")
+    made = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (User.objects.count(), Project.objects.count()) == (1, 1)
+    assert str(Project.objects.get().pk) == made["projectId"]
