@@ -72,7 +72,7 @@ Take = Callable[[str], dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def session() -> Session:
-    """One for all tests, as it reads the descriptions of AWS's services; its clients see each test's world."""
+    """One for all tests, as it reads the descriptions of AWS services; its clients see each test's world."""
     return Session(region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test")
 
 
