@@ -31,7 +31,7 @@ def test_a_job_that_fails_does_not_end_the_sweep(monkeypatch):
     def broken(**arguments):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(sweeper.services, "handle_due", broken)
+    monkeypatch.setattr("exports.services.handle_due", broken)
     sweeper.sweep()
 
 
@@ -64,7 +64,8 @@ async def test_the_sweeper_runs_inside_the_web_process_unless_there_is_redis(
 
     monkeypatch.setattr(sweeper, "run", run)
     settings.REDIS_URL = redis_url
-    sent, events = [], asyncio.Queue()
+    sent: list[str] = []
+    events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     started = asyncio.Event()
 
     async def send(event):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from renderhub.bodies import limit_bodies
@@ -19,7 +21,8 @@ async def call(parts, headers=()):
         {"type": "http.request", "body": part, "more_body": i < len(parts) - 1}
         for i, part in enumerate(parts)
     ]
-    sent, read = [], []
+    sent: list[dict[str, Any]] = []
+    read: list[dict[str, Any]] = []
 
     async def receive():
         read.append(events[len(read)])
@@ -58,5 +61,8 @@ async def test_what_is_no_http_passes_untouched():
     async def application(scope, receive, send):
         seen.append(scope["type"])
 
-    await limit_bodies(application, max_bytes=1)({"type": "lifespan"}, None, None)
+    async def unused(*event):
+        raise AssertionError
+
+    await limit_bodies(application, max_bytes=1)({"type": "lifespan"}, unused, unused)
     assert seen == ["lifespan"]
