@@ -43,6 +43,18 @@ START_REFUSED: Final = Failure(
     cause="Remotion's function refused to start the render, or could not be called.",
     advice="Check that the function's name, version and the worker's permission fit the deployment.",
 )
+FUNCTION_MISSING: Final = Failure(
+    code="function_missing",
+    retryable=False,
+    cause="There is no Remotion function of the configured name.",
+    advice="Deploy the function, or set REMOTION_FUNCTION_NAME to the one that is deployed.",
+)
+PROPS_TOO_LARGE: Final = Failure(
+    code="props_too_large",
+    retryable=False,
+    cause="The props are larger than what can be passed to Remotion.",
+    advice="Put large data at a URL and pass the URL.",
+)
 UNREADABLE: Final = Failure(
     code="unreadable_message",
     retryable=False,
@@ -87,7 +99,7 @@ _BY_MESSAGE: Final[Sequence[tuple[re.Pattern[str], Failure]]] = tuple(
             ),
         ),
         (
-            r"render (was|has been|got) cancell?ed|cancell?ed by",
+            r"(\(\)|render) (was|has been|got) cancell?ed",
             Failure(
                 code="render_cancelled",
                 retryable=False,
@@ -149,6 +161,8 @@ _BY_CODE: Final = {
         TIMEOUT,
         RENDER_LOST,
         START_REFUSED,
+        FUNCTION_MISSING,
+        PROPS_TOO_LARGE,
         UNREADABLE,
         COMPOSITION_FAILED,
         *(failure for _, failure in _BY_MESSAGE),

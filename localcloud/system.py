@@ -64,5 +64,8 @@ def running_system() -> Iterator[System]:
             running.callback(stop, [web])
             web.start()
             web.wait_until_ready(_WEB_READY_S)
+            # Its line says that the worker has started, which is a moment before it listens.
+            if not ports.wait_until_listening(port, timeout_s=_WEB_READY_S):
+                raise LocalCloudError(web.describe_failure(f"does not listen at port {port}"))
             wait_until_listening(port, timeout_s=_WEB_READY_S)
         yield System(address=cloud.web_address, demo=demo, cloud=cloud)

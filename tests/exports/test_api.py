@@ -5,10 +5,11 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from exports.failures import classify
 from exports.models import Codec, ExportRequest, Project
 from exports.serializers import ExportStatusSerializer
 from lambda_worker import signing
-from lambda_worker.contract import CODEC_EXTENSIONS
+from lambda_worker.contract import CODEC_EXTENSIONS, RenderFailure
 from tests.conftest import post_webhook
 
 
@@ -196,3 +197,20 @@ def test_support_staff_see_why_an_export_failed_and_retry_it(admin_client, expor
     assert (row.status, row.attempt) == ("pending", 2)
     assert admin_client.get("/admin/exports/render/").status_code == 200
     assert admin_client.get("/admin/exports/project/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("renderMedia() got cancelled", "render_cancelled"),
+        ("Could not find composition with ID X", "composition_not_found"),
+        ("Rate Exceeded.", "throttled"),
+        ("AccessDenied: not authorized to perform s3:PutObject", "access_denied"),
+        ("net::ERR_CONNECTION_REFUSED", "site_unreachable"),
+        ("A delayRender() was called but not cleared", "asset_timeout"),
+        ("Target closed", "browser_crashed"),
+        ("The chart has no data", "composition_failed"),
+    ],
+)
+def test_a_failure_is_told_from_remotions_words(message, code):
+    assert classify([RenderFailure(message=message)]).code == code

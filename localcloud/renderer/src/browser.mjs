@@ -48,7 +48,8 @@ export class Browser {
 	async use(chromiumOptions, run) {
 		const options = {browserExecutable: this.#executable, chromeMode: /** @type {const} */ ('headless-shell')};
 		if (LAUNCH_OPTIONS.some((name) => chromiumOptions?.[name] != null)) {
-			return run({...options, chromiumOptions: {...chromiumOptions, gl: chromiumOptions?.gl ?? SOFTWARE}}, () => undefined);
+			const own = {...chromiumOptions, gl: chromiumOptions?.gl ?? SOFTWARE};
+			return run({...options, chromiumOptions: own}, () => undefined);
 		}
 		const {instance, died, onDeath} = await this.open();
 		const darkMode = chromiumOptions?.darkMode ?? false;
@@ -77,7 +78,8 @@ export class Browser {
 	async close() {
 		const opened = await this.#opened?.catch(() => null);
 		this.#opened = null;
-		await opened?.instance.close({silent: true});
+		// Of one that is dead already, Remotion can't close the pages.
+		await opened?.instance.close({silent: true}).catch(() => undefined);
 	}
 
 	/** @returns {Promise<OpenBrowser>} */

@@ -10,7 +10,7 @@ export const MEMORY_MB = 2048;
 export const DISK_MB = 10240;
 export const TIME_LIMIT_S = 900;
 
-/** The name that Remotion would deploy it under, which tells its version and size; localcloud/renderer.py has it too. */
+/** The name that Remotion would deploy it under, by version and size; localcloud/renderer.py has it too. */
 export const FUNCTION_NAME = `remotion-render-${VERSION.replaceAll('.', '-')}-mem${MEMORY_MB}mb-disk${DISK_MB}mb-${TIME_LIMIT_S}sec`;
 
 /** The account that an embedded AWS uses where none is configured. */

@@ -56,6 +56,8 @@ function stop(reason) {
 for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) {
 	process.on(signal, () => stop(signal));
 }
+// Of a render that was cancelled, or lost its browser, Remotion leaves some promises to nobody.
+process.on('unhandledRejection', (reason) => log('rejection.unhandled', {message: asError(reason).message}));
 // The parent holds the other end of stdin; it closes when the parent dies, in whichever way.
 process.stdin.on('end', () => stop('stdin closed')).resume();
 

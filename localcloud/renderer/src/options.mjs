@@ -18,7 +18,12 @@
 
 const QUIET = /** @type {const} */ ({logLevel: 'error'});
 
-const SHARED = ['timeoutInMilliseconds', 'offthreadVideoCacheSizeInBytes', 'offthreadVideoThreads', 'mediaCacheSizeInBytes'];
+const SHARED = [
+	'timeoutInMilliseconds',
+	'offthreadVideoCacheSizeInBytes',
+	'offthreadVideoThreads',
+	'mediaCacheSizeInBytes',
+];
 const STILL = [...SHARED, 'scale'];
 const MEDIA = [
 	...STILL,

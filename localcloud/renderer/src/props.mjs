@@ -1,4 +1,7 @@
-/** @typedef {{type: 'payload', payload: string} | {type: 'bucket-url', hash: string, bucketName: string}} SerializedProps */
+/**
+ * @typedef {{type: 'payload', payload: string}
+ *   | {type: 'bucket-url', hash: string, bucketName: string}} SerializedProps
+ */
 
 /** @param {string} hash */
 const keyOf = (hash) => `input-props/${hash}.json`;
