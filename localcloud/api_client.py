@@ -4,12 +4,20 @@ import json
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from localcloud.errors import LocalCloudError
 
 _TIMEOUT_S: Final = 30
+
+# The socket may lose a message, so that one reads again after this long without any.
+_READ_AGAIN_S: Final = 5
 
 
 class ApiClient:
@@ -47,6 +55,31 @@ class ApiClient:
             raise LocalCloudError(f"{method} {path} was answered by {error.code}: {said}") from error
         except OSError as error:
             raise LocalCloudError(f"{method} {path} had no answer: {error}") from error
+
+    def follow(self, export_id: str) -> Generator[dict[str, Any]]:
+        """Yield the status of an export each time that it changes, as the socket tells it.
+
+        A socket that is silent yields the status as it is read, so that the caller can look at the clock.
+
+        Raises:
+            LocalCloudError: the socket or the API refused, or couldn't be reached.
+        """
+        address = self._address.replace("http", "ws", 1) + "/ws/exports"
+        protocols = [Subprotocol("renderhub.v1"), Subprotocol(f"bearer.{self._token}")]
+        try:
+            with connect(address, subprotocols=protocols, open_timeout=_TIMEOUT_S, proxy=None) as socket:
+                while True:
+                    # After the socket is open, and again where it is silent: nothing is missed between.
+                    yield self.call("GET", f"/api/exports/{export_id}/status")
+                    try:
+                        while True:
+                            message = json.loads(socket.recv(timeout=_READ_AGAIN_S))
+                            if message["export"]["exportId"] == export_id:
+                                yield message["export"]
+                    except TimeoutError:
+                        continue
+        except (OSError, WebSocketException) as error:
+            raise LocalCloudError(f"the socket {address} failed: {error}") from error
 
 
 def download(url: str, target: Path) -> None:

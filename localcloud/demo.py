@@ -1,6 +1,7 @@
 """The demo: one export, asked for through the API and made by the whole system."""
 
 import time
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,6 @@ from localcloud.system import System, running_system
 
 OUTPUT: Final = BUILD / "demo.mp4"
 
-_LOOK_EVERY_S: Final = 0.2
 _TIMEOUT_S: Final = 300
 
 # The steps between two lines of an export's timeline, as a person would call them.
@@ -72,10 +72,9 @@ def _export(system: System) -> tuple[Video, list[tuple[str, float]]]:
 def _follow(system: System, api: ApiClient, export_id: str) -> dict[str, Any]:
     """Show the export's progress and return its status once it is completed."""
     deadline = time.monotonic() + _TIMEOUT_S
-    with ProgressBar() as bar:
-        while time.monotonic() < deadline:
+    with ProgressBar() as bar, closing(api.follow(export_id)) as seen:
+        for status in seen:
             system.check()
-            status: dict[str, Any] = api.call("GET", f"/api/exports/{export_id}/status")
             bar.show(status["status"], status["progress"])
             if status["status"] == "completed":
                 return status
@@ -83,7 +82,8 @@ def _follow(system: System, api: ApiClient, export_id: str) -> dict[str, Any]:
                 raise LocalCloudError(
                     f"the export has {status['status']}: {status['errorMessage']}\n  logs: {LOGS}"
                 )
-            time.sleep(_LOOK_EVERY_S)
+            if time.monotonic() > deadline:
+                break
     raise LocalCloudError(f"the export was not completed within {_TIMEOUT_S} s\n  logs: {LOGS}")
 
 

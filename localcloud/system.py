@@ -12,7 +12,7 @@ from localcloud.errors import LocalCloudError
 from localcloud.paths import LOGS, STATE
 from localcloud.processes import stop
 from localcloud.run_lock import run_lock
-from localcloud.web import Demo, create_web_process, prepare_database, wait_until_listening
+from localcloud.web import Demo, create_web_process, prepare_database
 
 _WEB_READY_S: Final = 60
 
@@ -67,5 +67,4 @@ def running_system() -> Iterator[System]:
             # Its line says that the worker has started, which is a moment before it listens.
             if not ports.wait_until_listening(port, timeout_s=_WEB_READY_S):
                 raise LocalCloudError(web.describe_failure(f"does not listen at port {port}"))
-            wait_until_listening(port, timeout_s=_WEB_READY_S)
         yield System(address=cloud.web_address, demo=demo, cloud=cloud)

@@ -2,10 +2,8 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,26 +70,6 @@ def create_web_process(
         ready=r"Started worker",
         on_exit=on_exit,
     )
-
-
-def wait_until_listening(port: int, *, timeout_s: float) -> None:
-    """Return once the web process takes connections: it says that it has started a moment before it does.
-
-    Raises:
-        LocalCloudError: it took none in time.
-    """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise LocalCloudError(
-                    f"the web process takes no connections at port {port}: {error}"
-                ) from error
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _environment(ours: Mapping[str, str]) -> Mapping[str, str]:

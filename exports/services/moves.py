@@ -11,6 +11,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 
 from exports.models import ExportRequest, timeline_entry
+from exports.services.live import show
 from exports.states import Event, Status, may_move
 
 EMPTIED: Final[dict[str, Any]] = {
@@ -73,6 +74,7 @@ def move(
         return False
     for name, value in changes.items():
         setattr(seen, name, value)
+    show(seen, now=now)
     return True
 
 

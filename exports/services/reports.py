@@ -18,6 +18,7 @@ from django.db import IntegrityError
 from exports import failures
 from exports.failures import Failure
 from exports.models import ExportRequest, Render
+from exports.services.live import show
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
@@ -128,17 +129,24 @@ def record_progress(*, report: RenderProgress, now: datetime) -> bool:
     Raises:
         ExportNotFoundError: there is no such export.
     """
-    _keep_render(read(report.export_id), report, now=now)
+    export = read(report.export_id)
+    _keep_render(export, report, now=now)
+    if export.attempt != report.attempt or export.render_id != report.render_id:
+        return False
+    progress = min(report.progress, 1.0)
     # No move: the version stays, for progress must not make a racing move lose.
-    return bool(
-        ExportRequest.objects.filter(
-            pk=report.export_id,
-            status=Status.PROCESSING,
-            attempt=report.attempt,
-            render_id=report.render_id,
-            progress__lt=report.progress,
-        ).update(progress=min(report.progress, 1.0), updated_at=now)
-    )
+    rose = ExportRequest.objects.filter(
+        pk=export.pk,
+        status=Status.PROCESSING,
+        attempt=report.attempt,
+        render_id=report.render_id,
+        progress__lt=progress,
+    ).update(progress=progress, updated_at=now)
+    if not rose:
+        return False
+    export.progress, export.updated_at = progress, now
+    show(export, now=now)
+    return True
 
 
 def complete_export(*, report: RenderSuccess, now: datetime) -> bool:

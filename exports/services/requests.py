@@ -9,6 +9,7 @@ from django.conf import settings
 
 from exports.models import ExportRequest, Project, User, timeline_entry
 from exports.queue import MessageQueue
+from exports.services.live import show
 from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, move, read
 from exports.states import RETRYABLE, Event, Status
@@ -59,6 +60,7 @@ def create_export(
     )
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk))
     send_starts([export], queue=queue)
+    show(export, now=now)
     return export
 
 
