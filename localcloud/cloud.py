@@ -13,7 +13,7 @@ from localcloud import ports
 from localcloud.browser import find_browser
 from localcloud.checkout_secrets import CheckoutSecrets
 from localcloud.ministack import MiniStack
-from localcloud.paths import LOGS, SITE, STATE
+from localcloud.paths import SITE, STATE
 from localcloud.processes import Process, kill_marked, stop
 from localcloud.renderer import Renderer
 from localcloud.site import upload_site
@@ -29,6 +29,7 @@ class LocalCloud:
 
     Attributes:
         exits: gets each process of the system that has ended; while it runs, none should.
+        logs: the folder for the logs of this run.
     """
 
     def __init__(
@@ -36,22 +37,20 @@ class LocalCloud:
         *,
         web_port: int,
         state: Path = STATE,
-        logs: Path = LOGS,
         renderer_settings: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the system.
 
         Args:
             web_port: where the web process will listen.
-            state: the folder for what outlives a run.
-            logs: the folder for the logs of this run.
+            state: the folder for what outlives a run, and for the logs of this one.
             renderer_settings: further variables for the renderer.
         """
         self.exits: queue.SimpleQueue[Process] = queue.SimpleQueue()
         self.mark = secrets.token_hex(8)
         self._web_port = web_port
         self._state = state
-        self._logs = logs
+        self.logs = state / "logs"
         self._renderer_settings = dict(renderer_settings or {})
         self._secrets = CheckoutSecrets.load(state / "secrets.json")
         self._running = ExitStack()
@@ -111,7 +110,7 @@ class LocalCloud:
         self._account = MiniStack(
             port=ports.choose_port(ports.MINISTACK),
             state=self._state / "aws",
-            log=self._logs / "ministack.log",
+            log=self.logs / "ministack.log",
             # The worker's calls of Remotion's function go to the renderer, those of all else to MiniStack.
             environment={
                 MARK: self.mark,
@@ -139,7 +138,7 @@ class LocalCloud:
                 **create_renderer_user(self._account, self._stack),
                 **self._renderer_settings,
             },
-            log=self._logs / "renderer.log",
+            log=self.logs / "renderer.log",
             on_exit=self.exits.put,
         )
         processes.append(renderer.process)

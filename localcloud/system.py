@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from localcloud import ports
 from localcloud.cloud import LocalCloud
 from localcloud.errors import LocalCloudError
-from localcloud.paths import LOGS, STATE
+from localcloud.paths import STATE
 from localcloud.processes import stop
 from localcloud.run_lock import run_lock
 from localcloud.web import Demo, create_web_process, prepare_database
@@ -45,21 +46,24 @@ class System:
 
 
 @contextmanager
-def running_system() -> Iterator[System]:
+def running_system(state: Path = STATE) -> Iterator[System]:
     """Run the whole system of this checkout.
+
+    Args:
+        state: the folder for its records, its files and its logs.
 
     Raises:
         LocalCloudError: it can't run, or runs already.
     """
-    with run_lock(STATE / "run.lock"), ExitStack() as running:
+    with run_lock(state / "run.lock"), ExitStack() as running:
         with ports.held_choice(), ThreadPoolExecutor(1) as background:
             port = ports.choose_port(ports.WEB)
-            cloud = LocalCloud(web_port=port)
-            preparing = background.submit(prepare_database, cloud.settings, log=LOGS / "database.log")
+            cloud = LocalCloud(web_port=port, state=state)
+            preparing = background.submit(prepare_database, cloud.settings, log=cloud.logs / "database.log")
             running.enter_context(cloud)
             demo = preparing.result()
             web = create_web_process(
-                cloud.environment, port=port, log=LOGS / "web.log", on_exit=cloud.exits.put
+                cloud.environment, port=port, log=cloud.logs / "web.log", on_exit=cloud.exits.put
             )
             running.callback(stop, [web])
             web.start()

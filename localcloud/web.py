@@ -73,5 +73,6 @@ def create_web_process(
 
 
 def _environment(ours: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the shell's environment with ``ours``, but nothing of an AWS account that it is set up for."""
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, **ours}
+    """Return the shell's environment with ``ours``, without the AWS account or settings it is set up for."""
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**shell, "DJANGO_SETTINGS_MODULE": "renderhub.settings", **ours}

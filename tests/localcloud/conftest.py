@@ -36,5 +36,5 @@ def stack(account: MiniStack, worker_zip: Path) -> Stack:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """All of the one-machine AWS; what it tells of its web process is for the test to start."""
     state = tmp_path_factory.mktemp("cloud")
-    with LocalCloud(web_port=ports.choose_port(0), state=state, logs=state / "logs") as running:
+    with LocalCloud(web_port=ports.choose_port(0), state=state) as running:
         yield running

@@ -28,7 +28,7 @@ def running(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "localcloud", "run"],
         cwd=ROOT,
-        env={**os.environ, "RENDERHUB_STATE": str(state), "DJANGO_SETTINGS_MODULE": "renderhub.settings"},
+        env={**os.environ, "RENDERHUB_STATE": str(state)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,150 @@
+"""Exports through everything: the API, SQS, the worker's zip, Chromium, S3, webhooks and the socket."""
+
+import html
+import json
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.api_client import ApiClient, download
+from localcloud.media import probe
+from localcloud.system import System, running_system
+
+pytestmark = pytest.mark.slow
+
+WITHIN_S = 120
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running_system(tmp_path_factory.mktemp("journey")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(system: System) -> ApiClient:
+    client = ApiClient(system.address)
+    client.sign_in(system.demo.username, system.demo.password)
+    return client
+
+
+def follow_to_the_end(api: ApiClient, export_id: str) -> list[dict[str, Any]]:
+    """Return every status that the socket showed, the last being that of the end."""
+    seen = []
+    deadline = time.monotonic() + WITHIN_S
+    with closing(api.follow(export_id)) as statuses:
+        for status in statuses:
+            seen.append(status)
+            if status["status"] in ("completed", "failed", "cancelled"):
+                return seen
+            assert time.monotonic() < deadline, seen
+    raise AssertionError(seen)
+
+
+def event_types(api: ApiClient, export_id: str) -> list[str]:
+    return [event["type"] for event in api.call("GET", f"/api/exports/{export_id}/events")["events"]]
+
+
+def refusal(url: str) -> int:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url)  # noqa: S310
+    with refused.value as error:
+        return error.code
+
+
+def test_an_export_becomes_a_video(system: System, api: ApiClient, tmp_path: Path):
+    body = {"inputProps": {"title": "From end to end"}}
+    export_id = api.call("POST", f"/api/exports/projects/{system.demo.project_id}/export", body)["exportId"]
+    seen = follow_to_the_end(api, export_id)
+    status = seen[-1]
+
+    assert status["status"] == "completed", status["errorMessage"]
+    assert status == {**api.call("GET", f"/api/exports/{export_id}/status"), **volatile(status)}
+    assert event_types(api, export_id) == ["created", "claimed", "started", "completed"]
+    moved = [each["progress"] for each in seen]
+    assert moved == sorted(moved)
+    assert len(set(moved)) > 2, "the socket showed no progress between the start and the end"
+    assert float(status["cost"]["amount"]) > 0
+
+    video = tmp_path / "video.mp4"
+    download(status["outputUrl"], video)
+    assert probe(video).codec == "h264"
+    assert probe(video).size_bytes == status["outputSizeBytes"]
+    assert refusal(status["outputUrl"].partition("?")[0]) == 403, "the file must be private"
+
+
+def volatile(status: dict[str, Any]) -> dict[str, Any]:
+    # Made anew for each reader.
+    return {name: status[name] for name in ("outputUrl", "outputExpiresAt")}
+
+
+def test_a_composition_that_throws_fails_the_export_with_its_own_words(system: System, api: ApiClient):
+    project = api.call("POST", "/api/projects", {"title": "Broken", "compositionId": "Throws"})
+    export_id = api.call("POST", f"/api/exports/projects/{project['projectId']}/export", {})["exportId"]
+    status = follow_to_the_end(api, export_id)[-1]
+
+    assert status["status"] == "failed"
+    assert "The chart has no data to draw: {unbalanced" in status["errorMessage"]
+    assert status["retryable"] is False
+    assert status["errors"][0]["stack"]
+    assert event_types(api, export_id) == ["created", "claimed", "started", "failed"]
+    page = admin_page(system, f"/admin/exports/exportrequest/{export_id}/change/")
+    assert html.escape("The chart has no data to draw: {unbalanced") in page
+    assert "The composition threw an error while it was rendered." in page
+
+
+def admin_page(system: System, path: str) -> str:
+    """Sign in to the admin as a browser does, and return one of its pages."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    with opener.open(f"{system.address}/admin/login/?next={path}") as form:
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.read().decode())
+    assert token
+    fields = {
+        "csrfmiddlewaretoken": token[1],
+        "username": system.demo.username,
+        "password": system.demo.password,
+        "next": path,
+    }
+    request = urllib.request.Request(  # noqa: S310
+        f"{system.address}/admin/login/",
+        urllib.parse.urlencode(fields).encode(),
+        {"Referer": system.address},
+    )
+    with opener.open(request) as page:
+        text: str = page.read().decode()
+        return text
+
+
+def test_a_message_that_nobody_can_read_is_put_aside_with_the_reason_and_logged_once(system: System):
+    stack, sqs = system.cloud.stack, system.cloud.account.client("sqs")
+    sqs.send_message(QueueUrl=stack.queue_url, MessageBody="{this is no JSON")
+
+    answer = sqs.receive_message(
+        QueueUrl=stack.dead_letter_queue_url, WaitTimeSeconds=20, MessageAttributeNames=["All"]
+    )
+
+    (dead,) = answer["Messages"]
+    assert dead["Body"] == "{this is no JSON"
+    assert dead["MessageAttributes"]["reason"]["StringValue"]
+    left = sqs.get_queue_attributes(QueueUrl=stack.queue_url, AttributeNames=["All"])["Attributes"]
+    assert left["ApproximateNumberOfMessages"] == "0"
+    logged = worker_log(system, event="message.dead_lettered")
+    assert len(logged) == 1
+
+
+def worker_log(system: System, *, event: str) -> list[dict[str, Any]]:
+    logs = system.cloud.account.client("logs")
+    (function,) = system.cloud.account.client("lambda").list_functions()["Functions"]
+    group = f"/aws/lambda/{function['FunctionName']}"
+    lines = [each["message"] for each in logs.filter_log_events(logGroupName=group)["events"]]
+    entries = [json.loads(line) for line in lines if line.startswith("{")]
+    return [entry for entry in entries if entry.get("message") == event]
