@@ -56,10 +56,10 @@ async def test_the_sweeper_runs_inside_the_web_process_unless_there_is_redis(
 ):
     from renderhub import asgi
 
-    ran = []
+    sweeps = asyncio.Event()
 
     async def run(stop):
-        ran.append(1)
+        sweeps.set()
         await stop.wait()
 
     monkeypatch.setattr(sweeper, "run", run)
@@ -75,11 +75,12 @@ async def test_the_sweeper_runs_inside_the_web_process_unless_there_is_redis(
     task = asyncio.create_task(asgi.application({"type": "lifespan"}, events.get, send))
     events.put_nowait({"type": "lifespan.startup"})
     await started.wait()
-    await asyncio.sleep(0)
+    if not redis_url:
+        await sweeps.wait()
     events.put_nowait({"type": "lifespan.shutdown"})
     await asyncio.wait_for(task, 10)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert len(ran) == (0 if redis_url else 1)
+    assert sweeps.is_set() is (redis_url == "")
 
 
 def test_the_demo_is_made_once(db, capsys):
