@@ -29,6 +29,14 @@ class Codec(models.TextChoices):
     WAV = "wav", "WAV"
 
 
+class Priority(models.IntegerChoices):
+    """Which of a user's own waiting exports goes first. It changes nothing between users."""
+
+    HIGH = 1, "High"
+    NORMAL = 2, "Normal"
+    LOW = 3, "Low"
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     """Projects, as seen by someone."""
 
@@ -79,6 +87,19 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
         """Return the running exports that the sweeper must look at, the longest due first."""
         return self.filter(status__in=RUNNING, due_at__lte=now).order_by("due_at")
 
+    def waiting(self) -> Self:
+        """Return the exports that wait for a slot, in the order in which each user's own go."""
+        return self.filter(status=Status.PENDING, slot=None).order_by("priority", "queued_at", "id")
+
+    def line(self) -> Self:
+        """Return the first of each user's waiting exports, in the order in which they are given a slot."""
+        return self.filter(rank__isnull=False).order_by("rank", "id")
+
+    def holders(self) -> Self:
+        """Return the exports that have a slot: ``RENDER_MAX_CONCURRENCY`` at the most."""
+        # Said so, and not as "is not null", because SQLite then uses the unique index.
+        return self.filter(slot__gte=1)
+
 
 class ExportRequest(models.Model):
     """What a customer asked for, and where it stands.
@@ -98,6 +119,8 @@ class ExportRequest(models.Model):
     codec = models.CharField(max_length=10, choices=Codec)
     input_props = models.JSONField(default=dict)
 
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
+
     # Where it stands.
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempt = models.PositiveIntegerField(default=1)
@@ -106,6 +129,23 @@ class ExportRequest(models.Model):
     progress = models.FloatField(default=0.0, help_text="From 0 to 1.")
     timeline = models.JSONField(default=list, help_text="Every move, oldest first.")
     due_at = models.DateTimeField(null=True, blank=True, help_text="When the sweeper must look at it.")
+    rank = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it has been the first of its user's waiting exports."
+    )
+    # One column for each limit: whoever may render holds a number that nobody else can hold.
+    slot = models.PositiveIntegerField(
+        null=True, blank=True, unique=True, help_text="Its place among RENDER_MAX_CONCURRENCY."
+    )
+    user_slot = models.CharField(  # null: none, and unique where there is one
+        max_length=100,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text="Its place among RENDER_MAX_CONCURRENCY_PER_USER, as user:number.",
+    )
+    notify_pending = models.BooleanField(
+        default=False, help_text="It has ended, and its notifications may not be written yet."
+    )
     queue_message_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  # null: not sent
     start_token = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  # null: not claimed
     render_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  # null: not known yet
@@ -135,6 +175,14 @@ class ExportRequest(models.Model):
             models.Index(fields=["user", "-id"], name="exports_user"),
             # Read by: the sweeper. Rows that have ended have no due_at and take no place in it.
             models.Index(fields=["due_at"], name="exports_due", condition=models.Q(due_at__isnull=False)),
+            # Read by: admission, for the head of the line. One row for each user who waits.
+            models.Index(fields=["rank", "id"], name="exports_line", condition=models.Q(rank__isnull=False)),
+            # Read by: admission, for the first of one user's waiting exports.
+            models.Index(fields=["user", "status", "priority", "queued_at", "id"], name="exports_lane"),
+            # Read by: the sweeper, for notifications that a crash left over.
+            models.Index(
+                fields=["updated_at"], name="exports_notify", condition=models.Q(notify_pending=True)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -144,6 +192,23 @@ class ExportRequest(models.Model):
     def extension(self) -> str:
         """The extension of the file that the codec makes."""
         return CODEC_EXTENSIONS[self.codec]
+
+
+class Pause(models.Model):
+    """The switch for an incident: while its one row is there, no export is given a slot."""
+
+    RENDERS = "renders"
+
+    id = models.CharField(primary_key=True, max_length=10, default=RENDERS, editable=False)
+    since = models.DateTimeField()
+    by = models.CharField(max_length=200)
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "pauses"
+
+    def __str__(self) -> str:
+        return f"paused by {self.by} since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class Render(models.Model):
@@ -156,6 +221,7 @@ class Render(models.Model):
         SUCCESS = "success", "Success"
         ERROR = "error", "Error"
         TIMEOUT = "timeout", "Timed out"
+        CANCELLED = "cancelled", "Cancelled"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     export = models.ForeignKey(ExportRequest, on_delete=models.CASCADE, related_name="renders")

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from exports.models import ExportRequest, Render
 from exports.states import Status
@@ -27,6 +27,7 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "status": str(export.status),
         "progress": round(export.progress, 4),
         "etaSeconds": _eta_seconds(export, now),
+        "queuePosition": queue_position(export),
         "queueMessageId": export.queue_message_id,
         "renderId": export.render_id,
         "bucketName": export.bucket_name or None,
@@ -44,6 +45,19 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "updatedAt": _iso(export.updated_at),
         "version": export.version,
     }
+
+
+def queue_position(export: ExportRequest) -> int | None:
+    """Return about how many exports are let render until this one is; ``None`` where it need not wait.
+
+    The line turns by users, so it is its place among its owner's own, times the number of users who wait.
+    """
+    if export.status != Status.PENDING or export.slot is not None:
+        return None
+    ahead = Q(priority__lt=export.priority) | Q(priority=export.priority, queued_at__lt=export.queued_at)
+    ahead |= Q(priority=export.priority, queued_at=export.queued_at, id__lt=export.pk)
+    place = ExportRequest.objects.waiting().filter(ahead, user_id=export.user_id).count() + 1
+    return place * max(ExportRequest.objects.line().count(), 1)
 
 
 def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
-from exports.models import Codec, Project
+from exports.models import Codec, ExportRequest, Priority, Project
 from exports.props import props_errors, schema_error
+from exports.representations import queue_position
+from exports.services import Stopping
 from exports.states import Event, Status
 
 
@@ -96,6 +98,7 @@ class ExportOrderSerializer(StrictSerializer):
     compositionId = serializers.CharField(source="composition_id", max_length=200, required=False)
     inputProps = PropsField(source="input_props", required=False)
     codec = serializers.ChoiceField(choices=Codec.choices, required=False)
+    priority = serializers.ChoiceField(choices=["high", "normal", "low"], default="normal")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Fill in what the request left out, and check the merged props."""
@@ -112,6 +115,7 @@ class ExportOrderSerializer(StrictSerializer):
             "codec": attrs.get("codec", project.codec),
             "serve_url": project.serve_url or settings.REMOTION_SERVE_URL,
             "input_props": props,
+            "priority": Priority[attrs["priority"].upper()],
         }
 
 
@@ -121,8 +125,23 @@ class ExportAcceptedSerializer(serializers.Serializer[Any]):
     exportId = serializers.UUIDField(source="id")
     status = serializers.ChoiceField(choices=Status.choices)
     queueMessageId = serializers.CharField(source="queue_message_id", allow_null=True)
+    queuePosition = serializers.SerializerMethodField()
     attempt = serializers.IntegerField()
     createdAt = serializers.DateTimeField(source="created_at")
+
+    def get_queuePosition(self, export: ExportRequest) -> int | None:  # noqa: N802  # DRF names it
+        """Return where the export stands in the line."""
+        return queue_position(export)
+
+
+class CancelledSerializer(serializers.Serializer[Any]):
+    """The answer to a cancellation."""
+
+    exportId = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    attempt = serializers.IntegerField()
+    render = serializers.ChoiceField(choices=Stopping.choices)
+    detail = serializers.CharField()
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -151,6 +170,7 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Status.choices)
     progress = serializers.FloatField(min_value=0, max_value=1)
     etaSeconds = serializers.FloatField(allow_null=True)
+    queuePosition = serializers.IntegerField(allow_null=True, min_value=1)
     queueMessageId = serializers.CharField(allow_null=True)
     renderId = serializers.CharField(allow_null=True)
     bucketName = serializers.CharField(allow_null=True)

@@ -21,6 +21,7 @@ class Event(TextChoices):
     """What moved an export, as its timeline names it."""
 
     CREATED = "created", "Created"
+    ADMITTED = "admitted", "It has a slot"
     CLAIMED = "claimed", "A worker took it"
     STARTED = "started", "Remotion started the render"
     THROTTLED = "throttled", "Remotion is busy; the start is put off"
@@ -35,7 +36,8 @@ class Event(TextChoices):
 
 _TARGETS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
-        Status.PENDING: frozenset({Status.PROCESSING, Status.CANCELLED, Status.FAILED}),
+        # To itself: it waited, and is given a slot.
+        Status.PENDING: frozenset({Status.PENDING, Status.PROCESSING, Status.CANCELLED, Status.FAILED}),
         # To itself: the render's id becomes known, or the start is put off.
         # To pending: a further attempt, after a loss or a retryable error.
         Status.PROCESSING: frozenset(

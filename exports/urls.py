@@ -13,5 +13,6 @@ urlpatterns = [
     path("exports/webhook", webhooks.receive, name="export-webhook"),
     path("exports/<uuid:export_id>/status", views.ExportStatusView.as_view(), name="export-status"),
     path("exports/<uuid:export_id>/events", views.ExportEventsView.as_view(), name="export-events"),
+    path("exports/<uuid:export_id>/cancel", views.ExportCancelView.as_view(), name="export-cancel"),
     path("exports/<uuid:export_id>/retry", views.ExportRetryView.as_view(), name="export-retry"),
 ]

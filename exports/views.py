@@ -20,6 +20,7 @@ from exports import queue, services
 from exports.models import ExportRequest, Project
 from exports.representations import status_of
 from exports.serializers import (
+    CancelledSerializer,
     ExportAcceptedSerializer,
     ExportOrderSerializer,
     ExportStatusSerializer,
@@ -123,6 +124,32 @@ class ExportRetryView(APIView):
                 HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status
             ) from error
         return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED)
+
+
+class ExportCancelView(APIView):
+    """Cancels an export."""
+
+    @extend_schema(request=None, responses=CancelledSerializer)
+    def post(self, request: Request, export_id: UUID) -> Response:
+        """Cancel an export that has not ended, and stop its render where that is still possible."""
+        get_object_or_404(_seen_by(request).only("pk"), pk=export_id)
+        try:
+            export, stopping = services.cancel_export(
+                export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
+            )
+        except services.WrongStatusError as error:
+            raise Problem(
+                HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status
+            ) from error
+        return Response(
+            {
+                "exportId": str(export.pk),
+                "status": export.status,
+                "attempt": export.attempt,
+                "render": stopping.value,
+                "detail": stopping.label,
+            }
+        )
 
 
 class ExportHistoryView(ListAPIView[ExportRequest]):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from exports import services
+from exports import queue, services
 from lambda_worker import contract, signing
 from lambda_worker.contract import (
     Answer,
@@ -78,9 +78,9 @@ def _apply(webhook: Webhook) -> Answer:
         case RenderThrottled():
             services.put_off_start(report=webhook, now=now)
         case RenderSuccess():
-            services.complete_export(report=webhook, now=now)
+            services.complete_export(report=webhook, queue=queue.get_queue(), now=now)
         case RenderError() | RenderTimeout():
-            services.fail_render(report=webhook, now=now)
+            services.fail_render(report=webhook, queue=queue.get_queue(), now=now)
         case _:
             assert_never(webhook)
     return Answer()

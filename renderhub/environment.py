@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -10,6 +11,9 @@ Number = TypeVar("Number", int, float)
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+
+_MAIL_BACKENDS: Final = {"smtp": "smtp", "smtps": "smtp", "console": "console", "file": "filebased"}
+_MAIL_TIMEOUT_S: Final = 20
 
 
 class Environment:
@@ -58,6 +62,39 @@ class Environment:
         """Return a comma-separated list, without empty items."""
         parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
         return parts or default
+
+    def email(self, name: str, default: str = "") -> dict[str, Any]:
+        """Return Django's mail settings from one URL.
+
+        ``smtp://user:password@host:587`` (with STARTTLS, unless ``?starttls=0``),
+        ``smtps://user:password@host:465``, ``console:`` or ``file:///folder``; ``?from=`` gives the sender.
+        User and password are percent-encoded.
+        """
+        value = default if not self.text(name) else self.text(name)
+        url = urlsplit(value)
+        query = dict(parse_qsl(url.query))
+        backend = _MAIL_BACKENDS.get(url.scheme)
+        if backend is None or (url.scheme.startswith("smtp") and not url.hostname):
+            # Without the value, which may hold a password.
+            raise ImproperlyConfigured(
+                f"{name} must be smtp://user:password@host:587, smtps://…:465, console: or file:///folder"
+            )
+        found: dict[str, Any] = {"EMAIL_BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}
+        if "from" in query:
+            found["DEFAULT_FROM_EMAIL"] = query["from"]
+        if backend == "filebased":
+            found["EMAIL_FILE_PATH"] = url.path
+        if backend == "smtp":
+            found |= {
+                "EMAIL_HOST": url.hostname,
+                "EMAIL_PORT": url.port or (465 if url.scheme == "smtps" else 587),
+                "EMAIL_HOST_USER": unquote(url.username or ""),
+                "EMAIL_HOST_PASSWORD": unquote(url.password or ""),
+                "EMAIL_USE_SSL": url.scheme == "smtps",
+                "EMAIL_USE_TLS": url.scheme == "smtp" and query.get("starttls") != "0",
+                "EMAIL_TIMEOUT": _MAIL_TIMEOUT_S,
+            }
+        return found
 
     def _number(
         self, name: str, default: Number, minimum: Number, kind: Callable[[str], Number], what: str

@@ -203,6 +203,9 @@ SERVE_URL_ALLOWED = env.items("SERVE_URL_ALLOWED", (REMOTION_SERVE_URL,) if REMO
 # Where browsers reach S3, if that is another address than the one that this process uses.
 S3_PUBLIC_ENDPOINT_URL = env.text("S3_PUBLIC_ENDPOINT_URL")
 
+# How many exports may render at once: over all users, and of one of them.
+RENDER_MAX_CONCURRENCY = env.integer("RENDER_MAX_CONCURRENCY", 10, minimum=1)
+RENDER_MAX_CONCURRENCY_PER_USER = env.integer("RENDER_MAX_CONCURRENCY_PER_USER", 5, minimum=1)
 RENDER_MAX_ATTEMPTS = env.integer("RENDER_MAX_ATTEMPTS", 3, minimum=1)
 # Remotion's own function ends at 15 minutes, so a render does too.
 RENDER_TIMEOUT_S = env.seconds("RENDER_TIMEOUT_S", 900, minimum=1)
@@ -226,6 +229,16 @@ CHANNEL_LAYERS = {
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
+
+# --- Notifications ------------------------------------------------------------------------------------------
+
+if DEBUG:
+    _mail = env.email("EMAIL_URL", "console:")
+else:
+    env.required("EMAIL_URL", "smtp://user:password@host:587?from=sender@example.com")
+    _mail = env.email("EMAIL_URL")
+DEFAULT_FROM_EMAIL = f"renderhub@{urlsplit(API_BASE_URL).hostname}"
+globals().update(_mail)
 
 # --- Logs ---------------------------------------------------------------------------------------------------
 

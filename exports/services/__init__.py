@@ -1,7 +1,8 @@
 """Every change of an export. Views, webhooks, the admin, commands and the sweeper call these alone."""
 
+from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
-from exports.services.repairs import handle_due
+from exports.services.repairs import handle_due, mend_line, notify_left_over
 from exports.services.reports import (
     accept_render,
     claim_render,
@@ -10,18 +11,33 @@ from exports.services.reports import (
     put_off_start,
     record_progress,
 )
-from exports.services.requests import WrongStatusError, create_export, retry_export
+from exports.services.requests import (
+    Stopping,
+    WrongStatusError,
+    cancel_export,
+    create_export,
+    pause_renders,
+    resume_renders,
+    retry_export,
+)
 
 __all__ = [
     "ExportNotFoundError",
+    "Stopping",
     "WrongStatusError",
     "accept_render",
+    "admit",
+    "cancel_export",
     "claim_render",
     "complete_export",
     "create_export",
     "fail_render",
     "handle_due",
+    "mend_line",
+    "notify_left_over",
+    "pause_renders",
     "put_off_start",
     "record_progress",
+    "resume_renders",
     "retry_export",
 ]

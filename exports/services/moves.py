@@ -16,6 +16,7 @@ from exports.states import Event, Status, may_move
 
 EMPTIED: Final[dict[str, Any]] = {
     "queue_message_id": None,
+    "rank": None,
     "start_token": None,
     "render_id": None,
     "bucket_name": "",

@@ -6,9 +6,11 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from exports import failures
+from exports import failures, renders
 from exports.models import ExportRequest
 from exports.queue import MessageQueue
+from exports.services.ends import notify_of_end
+from exports.services.line import admit, look_at_all
 from exports.services.messages import next_poll_at, send_polls, send_starts
 from exports.services.reports import attempt_output_key, complete_from_output, end_attempt, fail_export
 from exports.states import Event, Status
@@ -32,7 +34,7 @@ def handle_due(*, queue: MessageQueue, now: datetime, limit: int = 500) -> int:
     repaired = 0
     for export in ExportRequest.objects.due(now).defer("input_props")[:limit]:
         if _is_late(export, now) or (export.start_token and export.render_id is None):
-            repaired += _repair(export, now=now)
+            repaired += _repair(export, queue=queue, now=now)
         elif export.render_id is not None:
             if _put_off(export, until=next_poll_at(started_at=export.started_at, now=now)):
                 polls.append(export)
@@ -63,7 +65,7 @@ def _put_off(export: ExportRequest, *, until: datetime) -> bool:
     return bool(won)
 
 
-def _repair(export: ExportRequest, *, now: datetime) -> bool:
+def _repair(export: ExportRequest, *, queue: MessageQueue, now: datetime) -> bool:
     """End an attempt that has had its time, by what lies in the bucket."""
     try:
         size_bytes = find_output(attempt_output_key(export))
@@ -72,7 +74,33 @@ def _repair(export: ExportRequest, *, now: datetime) -> bool:
         log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
         return False
     if size_bytes is not None:
-        return complete_from_output(export, size_bytes=size_bytes, now=now)
-    if _is_late(export, now):
-        return fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, now=now)
-    return end_attempt(export, failure=failures.RENDER_LOST, event=Event.ATTEMPT_LOST, now=now)
+        return complete_from_output(export, size_bytes=size_bytes, queue=queue, now=now)
+    if not _is_late(export, now):
+        return end_attempt(
+            export, failure=failures.RENDER_LOST, event=Event.ATTEMPT_LOST, queue=queue, now=now
+        )
+    moved = fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, queue=queue, now=now)
+    if moved and export.render_id is not None:
+        renders.cancel(bucket_name=export.bucket_name, render_id=export.render_id, now=now)
+    return moved
+
+
+def mend_line(*, queue: MessageQueue, now: datetime) -> int:
+    """Do for the line what a crash left undone, and return how many exports got a slot."""
+    look_at_all(now=now)
+    return admit(queue=queue, now=now)
+
+
+def notify_left_over(*, now: datetime, limit: int = 500) -> int:
+    """Write the notifications that a crash kept from being written, and return for how many exports.
+
+    Args:
+        now: the present moment.
+        limit: how many exports to look at.
+    """
+    left = ExportRequest.objects.filter(notify_pending=True).order_by("updated_at").defer("input_props")
+    count = 0
+    for export in left[:limit]:
+        notify_of_end(export, now=now)
+        count += 1
+    return count

@@ -18,6 +18,8 @@ from django.db import IntegrityError
 from exports import failures
 from exports.failures import Failure
 from exports.models import ExportRequest, Render
+from exports.queue import MessageQueue
+from exports.services.ends import end
 from exports.services.live import show
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
@@ -149,7 +151,7 @@ def record_progress(*, report: RenderProgress, now: datetime) -> bool:
     return True
 
 
-def complete_export(*, report: RenderSuccess, now: datetime) -> bool:
+def complete_export(*, report: RenderSuccess, queue: MessageQueue, now: datetime) -> bool:
     """End an export with its file ready, and tell whether this report did it.
 
     Raises:
@@ -163,12 +165,13 @@ def complete_export(*, report: RenderSuccess, now: datetime) -> bool:
         size_bytes = report.output_size_bytes
         if size_bytes is None:
             size_bytes = _output_size(export)
-        if move(
+        if end(
             export,
             Status.COMPLETED,
             Event.COMPLETED,
+            queue=queue,
             now=now,
-            **_completed(export, size_bytes=size_bytes, now=now),
+            **_completed(export, size_bytes=size_bytes),
             render_id=report.render_id,
             bucket_name=report.bucket_name,
         ):
@@ -176,7 +179,7 @@ def complete_export(*, report: RenderSuccess, now: datetime) -> bool:
             return True
 
 
-def fail_render(*, report: RenderError | RenderTimeout, now: datetime) -> bool:
+def fail_render(*, report: RenderError | RenderTimeout, queue: MessageQueue, now: datetime) -> bool:
     """End an attempt that failed, and the export with it unless a further attempt may help.
 
     It tells whether this report did it.
@@ -195,10 +198,15 @@ def fail_render(*, report: RenderError | RenderTimeout, now: datetime) -> bool:
         if not accepted:
             return False
         if isinstance(report, RenderTimeout):
-            moved = fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, now=now)
+            moved = fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, queue=queue, now=now)
         else:
             moved = end_attempt(
-                export, failure=_failure_of(report), event=Event.ATTEMPT_FAILED, errors=report.errors, now=now
+                export,
+                failure=_failure_of(report),
+                event=Event.ATTEMPT_FAILED,
+                errors=report.errors,
+                queue=queue,
+                now=now,
             )
         if moved:
             return True
@@ -210,22 +218,24 @@ def end_attempt(
     failure: Failure,
     event: Event,
     errors: Sequence[RenderFailure] = (),
+    queue: MessageQueue,
     now: datetime,
 ) -> bool:
     """Begin a further attempt if that can help and one is left, or end the export as failed.
 
-    It tells whether the move won.
+    A further attempt keeps the slot. It tells whether the move won.
 
     Args:
         export: the row as read.
         failure: why the attempt is over.
         event: what the timeline says where a further attempt begins.
         errors: Remotion's own words.
+        queue: takes the messages of those who are next where the export ends.
         now: the moment of the move.
     """
     attempt = export.attempt + 1
     if not failure.retryable or attempt - export.asked_attempt >= settings.RENDER_MAX_ATTEMPTS:
-        return fail_export(export, failure=failure, errors=errors, now=now)
+        return fail_export(export, failure=failure, errors=errors, queue=queue, now=now)
     backoff_s = min(settings.RENDER_POLL_S * 2 ** (attempt - export.asked_attempt - 1), _MAX_BACKOFF_S)
     return move(
         export,
@@ -245,36 +255,39 @@ def fail_export(
     failure: Failure,
     event: Event = Event.FAILED,
     errors: Sequence[RenderFailure] = (),
+    queue: MessageQueue,
     now: datetime,
 ) -> bool:
     """End an export as failed, and tell whether the move won."""
-    moved = move(
+    moved = end(
         export,
         Status.FAILED,
         event,
+        queue=queue,
         now=now,
         detail=_words(failure, errors),
         error_code=failure.code,
         error_message=_words(failure, errors),
         errors=[error.dump() for error in errors],
         retryable=failure.retryable,
-        completed_at=now,
-        due_at=None,
     )
     if moved:
         log.warning("export.failed", export_id=str(export.pk), attempt=export.attempt, code=failure.code)
     return moved
 
 
-def complete_from_output(export: ExportRequest, *, size_bytes: int, now: datetime) -> bool:
+def complete_from_output(
+    export: ExportRequest, *, size_bytes: int, queue: MessageQueue, now: datetime
+) -> bool:
     """End an export whose file is there though its reports were lost; tell whether the move won."""
-    return move(
+    return end(
         export,
         Status.COMPLETED,
         Event.COMPLETED,
+        queue=queue,
         now=now,
         detail="The file was found in the bucket; the reports of its render were lost.",
-        **_completed(export, size_bytes=size_bytes, now=now),
+        **_completed(export, size_bytes=size_bytes),
         bucket_name=export.bucket_name or settings.REMOTION_BUCKET,
     )
 
@@ -284,13 +297,11 @@ def attempt_output_key(export: ExportRequest) -> str:
     return output_key(export_id=str(export.pk), attempt=export.attempt, codec=export.codec)
 
 
-def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) -> dict[str, Any]:
+def _completed(export: ExportRequest, *, size_bytes: int | None) -> dict[str, Any]:
     return {
         "progress": 1.0,
         "output_key": attempt_output_key(export),
         "output_size_bytes": size_bytes,
-        "completed_at": now,
-        "due_at": None,
     }
 
 

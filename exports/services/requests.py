@@ -1,18 +1,22 @@
 """What people ask of an export."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import TextChoices
 
-from exports.models import ExportRequest, Project, User, timeline_entry
+from exports import renders
+from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
+from exports.services.ends import end, notify_of_end
+from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, move, read
-from exports.states import RETRYABLE, Event, Status
+from exports.states import ENDED, RETRYABLE, Event, Status
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +40,15 @@ def create_export(
     serve_url: str,
     codec: str,
     input_props: dict[str, Any],
+    priority: int = Priority.NORMAL,
     queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
-    """Record an export and send its start message.
+    """Record an export, and send its start message or put it in the line.
 
-    The record comes first: where the queue can't be reached, or this process dies, the sweeper sends the
-    message.
+    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
     """
-    export = ExportRequest.objects.create(
+    export = ExportRequest(
         project=project,
         user_id=project.user_id,
         title=project.title,
@@ -52,20 +56,49 @@ def create_export(
         serve_url=serve_url,
         codec=codec,
         input_props=input_props,
+        priority=priority,
         created_at=now,
         queued_at=now,
         updated_at=now,
-        due_at=now + timedelta(seconds=settings.RENDER_RESEND_S),
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
     )
-    log.info("export.created", export_id=str(export.pk), project_id=str(project.pk))
-    send_starts([export], queue=queue)
-    show(export, now=now)
+    if _insert_with_place(export, now=now):
+        send_starts([export], queue=queue)
+        show(export, now=now)
+    else:
+        export.save(force_insert=True)
+        show(export, now=now)
+        look(export.user_id, now=now)
+        if admit(queue=queue, now=now):
+            export.refresh_from_db()
+    log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
+
+
+def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
+    """Insert the row with a slot where one is free and nobody waits for it; tell whether that was so.
+
+    Such a row never waits, so that nobody needs to look for it.
+    """
+    place = free_place(export.user_id, now=now)
+    if place is None:
+        return False
+    for name, value in place.items():
+        setattr(export, name, value)
+    try:
+        export.save(force_insert=True)
+    except IntegrityError:
+        # Somebody else took that slot in between.
+        for name in place:
+            setattr(export, name, None)
+        return False
+    return True
 
 
 def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> ExportRequest:
     """Begin a further attempt of an export that failed or was cancelled, because a person asks for it.
+
+    It waits behind all that its owner already has waiting at its priority.
 
     Raises:
         ExportNotFoundError: there is no such export.
@@ -78,19 +111,86 @@ def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetim
                 export.status,
                 f"Only a failed or cancelled export can be retried; this one is {export.status}.",
             )
+        if export.notify_pending:
+            notify_of_end(export, now=now)
         attempt = export.attempt + 1
         if move(
             export,
             Status.PENDING,
             Event.RETRIED,
             now=now,
-            detail="by its owner" if by.pk == export.user_id else f"by {by}",
+            detail=_by(by, export),
             attempt=attempt,
             asked_attempt=attempt,
             queued_at=now,
-            due_at=now + timedelta(seconds=settings.RENDER_RESEND_S),
             **EMPTIED,
         ):
             log.info("export.retried", export_id=str(export.pk), attempt=attempt)
-            send_starts([export], queue=queue)
-            return export
+            look(export.user_id, now=now)
+            return read(export_id) if admit(queue=queue, now=now) else export
+
+
+class Stopping(TextChoices):
+    """What cancelling an export does to its render."""
+
+    NOT_STARTED = "not_started", "No render had been started."
+    STARTING = "starting", "A render is being started at this moment; it is stopped as soon as it is known."
+    ASKED = "asked", "Its render was told to stop. What it has rendered until then is paid."
+    UNREACHABLE = (
+        "unreachable",
+        "Its render could not be told to stop: it goes on to its end, is paid, and its file is not used.",
+    )
+
+
+def cancel_export(
+    *, export_id: UUID, by: User, queue: MessageQueue, now: datetime
+) -> tuple[ExportRequest, Stopping]:
+    """Cancel an export that has not ended, stop its render, and say how far that was possible.
+
+    Raises:
+        ExportNotFoundError: there is no such export.
+        WrongStatusError: it has ended.
+    """
+    while True:
+        export = read(export_id)
+        if export.status in ENDED:
+            raise WrongStatusError(
+                export.status,
+                f"Only an export that has not ended can be cancelled; this one is {export.status}.",
+            )
+        claimed = export.start_token is not None
+        if end(export, Status.CANCELLED, Event.CANCELLED, queue=queue, now=now, detail=_by(by, export)):
+            log.info("export.cancelled", export_id=str(export.pk), attempt=export.attempt)
+            return export, _stop_render(export, claimed=claimed, now=now)
+
+
+def _stop_render(export: ExportRequest, *, claimed: bool, now: datetime) -> Stopping:
+    if export.render_id is None:
+        # The worker that has claimed it asks again once it knows the render's id.
+        return Stopping.STARTING if claimed else Stopping.NOT_STARTED
+    reached = renders.cancel(bucket_name=export.bucket_name, render_id=export.render_id, now=now)
+    return Stopping.ASKED if reached else Stopping.UNREACHABLE
+
+
+def pause_renders(*, by: str, reason: str, now: datetime) -> Pause:
+    """Give no export a slot until :func:`resume_renders`; what has one goes on, and nothing is lost.
+
+    It returns the pause: the earlier one where renders are paused already.
+    """
+    pause, created = Pause.objects.get_or_create(
+        pk=Pause.RENDERS, defaults={"by": by, "reason": reason, "since": now}
+    )
+    if created:
+        log.warning("renders.paused", by=by, reason=reason)
+    return pause
+
+
+def resume_renders(*, by: str, queue: MessageQueue, now: datetime) -> int:
+    """End the pause, and return how many exports got a slot at once."""
+    if Pause.objects.filter(pk=Pause.RENDERS).delete()[0]:
+        log.warning("renders.resumed", by=by)
+    return admit(queue=queue, now=now)
+
+
+def _by(user: User, export: ExportRequest) -> str:
+    return "by its owner" if user.pk == export.user_id else f"by {user}"

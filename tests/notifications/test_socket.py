@@ -205,7 +205,7 @@ def moves(project: Project, queue: FakeQueue) -> dict[str, Callable[[], Any]]:
         "started": lambda: services.accept_render(report=first, now=NOW),
         "half": lambda: services.record_progress(report=later, now=NOW),
         "half again": lambda: services.record_progress(report=later, now=NOW),
-        "completed": lambda: services.complete_export(report=end, now=NOW),
+        "completed": lambda: services.complete_export(report=end, queue=queue, now=NOW),
     }
 
 
