@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast check
+.PHONY: help install demo run test test-fast chaos check
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -25,6 +25,9 @@ test: install ## Run all tests, with coverage
 
 test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 	@$(VENV)/pytest -m "not slow"
+
+chaos: install ## Break everything while 2,000 exports run (CHAOS_EXPORTS=, CHAOS_SEED=), and count what was kept
+	@$(VENV)/python -m tests.chaos
 
 check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all that CI runs besides the tests
 	$(VENV)/ruff check

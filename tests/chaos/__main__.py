@@ -1,4 +1,4 @@
-"""Run the system under faults of every kind: ``python -m tests.chaos [--exports N] [--seed N] [--break RULE]``."""
+"""Run the system while everything breaks: ``python -m tests.chaos [--exports N] [--seed N] …``."""
 
 import argparse
 import asyncio
@@ -24,7 +24,10 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=40, help="RENDER_MAX_CONCURRENCY")
     parser.add_argument("--user-limit", type=int, default=8, help="RENDER_MAX_CONCURRENCY_PER_USER")
     parser.add_argument(
-        "--break", dest="broken", choices=("claim", "slots", "sweeper"), help="leave a rule out, to see it red"
+        "--break",
+        dest="broken",
+        choices=("claim", "slots", "sweeper"),
+        help="leave a rule out, to see it red",
     )
     parser.add_argument(
         "--folder", type=Path, default=BUILD / "chaos", help="for files and logs; the figures lie beside it"

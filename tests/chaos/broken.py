@@ -22,6 +22,7 @@ from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from exports import services  # noqa: E402
+from exports.models import ExportRequest  # noqa: E402
 from exports.services import line  # noqa: E402
 
 
@@ -51,14 +52,14 @@ def _break_slots() -> None:
             "due_at": now + timedelta(seconds=settings.RENDER_RESEND_S),
         }
 
-    def read(cls: Any) -> Any:
-        places = seen.__func__(cls)
-        holders = line.ExportRequest.objects.holders().count()
+    def read() -> Any:
+        places = seen()
+        holders = ExportRequest.objects.holders().count()
         free = max(settings.RENDER_MAX_CONCURRENCY - holders, 0)
         return replace(places, free=set(range(free)))
 
     seen = line._Places.read
-    line._Places.read = classmethod(read)  # type: ignore[assignment,method-assign]
+    line._Places.read = read  # type: ignore[method-assign]
     line._Places.columns = columns  # type: ignore[assignment,method-assign]
 
 

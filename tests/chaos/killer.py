@@ -1,4 +1,4 @@
-"""Kills the worker that has sent a request: the process of MiniStack's Lambda at the other end of a connection."""
+"""Kills the worker that has sent a request: the process of MiniStack's Lambda at the other end."""
 
 import asyncio
 import contextlib
@@ -59,10 +59,9 @@ class Killer:
     def _is_worker(self, pid: int) -> bool:
         folder = Path("/proc") / str(pid)
         with contextlib.suppress(OSError):
-            return (
-                b"_worker.py" in (folder / "cmdline").read_bytes()
-                and self._mark in (folder / "environ").read_bytes().split(b"\0")
-            )
+            return b"_worker.py" in (folder / "cmdline").read_bytes() and self._mark in (
+                folder / "environ"
+            ).read_bytes().split(b"\0")
         return False
 
 

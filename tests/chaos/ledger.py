@@ -1,4 +1,4 @@
-"""What the run has done to the system, and what the system has done at Remotion, as the run itself counts it."""
+"""What the run has done to the system, and the system at Remotion, as the run itself counts it."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

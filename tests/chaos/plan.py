@@ -1,7 +1,7 @@
 """What befalls each export and each message, decided by the seed alone.
 
-A decision is keyed by what it is about (the export's number, the attempt, the kind of step), never by the order
-in which things happen to arrive: the same seed strikes the same steps, however the machine is loaded.
+A decision is keyed by what it is about (the export's number, the attempt, the kind of step), never by the
+order in which things happen to arrive: the same seed strikes the same steps, however the machine is loaded.
 """
 
 import random
@@ -22,7 +22,7 @@ STARTS_UNANSWERED: Final = 0.015
 STARTS_BROKEN: Final = 0.005
 KILLS: Final = {"claim": 0.005, "start": 0.010, "report": 0.005, "look": 0.002}
 
-_LONG_RENDERS: Final = 0.02
+_LONG_RENDERS: Final = 0.04
 
 
 class Ending(StrEnum):
@@ -143,7 +143,7 @@ class Plan:
         return min(10.0, self.span_s / 8)
 
     def orders(self) -> list[Order]:
-        """Return the exports in the order in which they are asked for: most at a steady rate, the rest at once."""
+        """Return the exports in their order: most are asked for at a steady rate, some in bursts."""
         bursts = [self._dice("burst", i).uniform(0, self.span_s) for i in range(8)]
         found = []
         for number in range(self.exports):
@@ -176,7 +176,11 @@ class Plan:
             "queue down": (0.85,),
         }
         return sorted(
-            (Incident(at_s=self.span_s * at, what=what) for what, moments in shares.items() for at in moments),
+            (
+                Incident(at_s=self.span_s * at, what=what)
+                for what, moments in shares.items()
+                for at in moments
+            ),
             key=lambda incident: incident.at_s,
         )
 
@@ -200,7 +204,7 @@ class Plan:
             },
             Fate.DELIVERED,
         )
-        return fate, dice.uniform(0.1, 2.0) if fate is Fate.LATE else dice.uniform(0.5, 10.0)
+        return fate, dice.uniform(0.1, 1.5) if fate is Fate.LATE else dice.uniform(0.5, 10.0)
 
     def start(self, *start: object) -> tuple[Start, bool]:
         """Return what a start is answered, and whether its connection breaks where it isn't."""
@@ -217,7 +221,7 @@ class Plan:
         return answer, dice.random() < 0.5
 
     def kill(self, step: str, *request: object) -> tuple[Kill, float] | None:
-        """Return when the worker is killed at a request of its, and after how many seconds where that is soon."""
+        """Return when the worker that makes a request is killed, and after how many seconds where soon."""
         dice = self._dice("kill", step, *request)
         if dice.random() >= KILLS[step]:
             return None

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from tests.chaos import wire
 from tests.chaos.killer import Killer
@@ -12,7 +12,6 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.plan import Fate, Kill, Plan
 from tests.chaos.storage import ROOT
 from tests.chaos.wire import DroppedError, Request, Response, UnansweredError, UnreachableError
-
 
 
 class Background:
@@ -114,7 +113,7 @@ class _Webhook:
 
 
 class WebhookProxy:
-    """Stands before the API's webhook address: some webhooks are lost, late or repeated, some senders killed."""
+    """Stands before the API: some webhooks are lost, late or repeated, and some of their senders killed."""
 
     def __init__(
         self, plan: Plan, ledger: Ledger, killer: Killer, background: Background, *, port: int
@@ -169,9 +168,9 @@ class WebhookProxy:
             self._ledger.reports[id] = False
         else:
             step = "look"
-        key = (self._ledger.number_of(data["exportId"]), data["attempt"], step)
-        self._seen[key] += 1
-        key = (*key, self._seen[key])
+        step_of = (self._ledger.number_of(data["exportId"]), data["attempt"], step)
+        self._seen[step_of] += 1
+        key = (*step_of, self._seen[step_of])
         fate, after_s = self._plan.fate(*key)
         self._ledger.webhooks += 1
         self._ledger.webhooks_lost += fate is Fate.LOST

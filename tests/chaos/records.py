@@ -1,12 +1,13 @@
 """The system's records, as they lie in its database. Django must be set up before this is imported."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from exports.models import ExportRequest, Project
@@ -54,21 +55,34 @@ def holders() -> Holders:
     )
 
 
-def running() -> int:
-    """Return how many exports have not ended, or have notifications that may not be written."""
-    ended = ExportRequest.objects.filter(notify_pending=True).count()
-    return ended + ExportRequest.objects.filter(status__in=RUNNING).count()
+def unfinished() -> int:
+    """Return how many exports have not ended, or have notifications that are not written or not sent.
+
+    One whose sweeper was killed while it sent is out of sight until its lease is over, and isn't counted.
+    """
+    running = ExportRequest.objects.filter(status__in=RUNNING).count()
+    unwritten = ExportRequest.objects.filter(notify_pending=True).count()
+    return running + unwritten + Delivery.objects.due(timezone.now()).count()
 
 
-def exports() -> Sequence[dict[str, Any]]:
+def exports() -> Sequence[Mapping[str, Any]]:
     """Return all exports."""
     fields = (
-        *("pk", "composition_id", "status", "attempt", "asked_attempt", "timeline", "render_id", "output_key"),
+        *(
+            "pk",
+            "composition_id",
+            "status",
+            "attempt",
+            "asked_attempt",
+            "timeline",
+            "render_id",
+            "output_key",
+        ),
         *("error_code", "slot", "user_slot", "rank", "due_at", "notify_pending"),
     )
     return list(ExportRequest.objects.values(*fields))
 
 
-def deliveries() -> Sequence[dict[str, Any]]:
+def deliveries() -> Sequence[Mapping[str, Any]]:
     """Return all deliveries."""
     return list(Delivery.objects.values("pk", "kind", "key", "channel", "status"))

@@ -30,7 +30,9 @@ _TIME_LIMIT_MS: Final = 900_000
 class Renderer:
     """Remotion's function: ``start`` and ``status``, its files in S3, and its own webhooks."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, killer: Killer, storage: Storage, *, claim_s: float) -> None:
+    def __init__(
+        self, plan: Plan, ledger: Ledger, killer: Killer, storage: Storage, *, claim_s: float
+    ) -> None:
         self._plan = plan
         self._ledger = ledger
         self._killer = killer
@@ -80,9 +82,7 @@ class Renderer:
             if breaks:
                 raise DroppedError
             return _refused(500, "ServiceException", "An error occurred and the request cannot be processed.")
-        return _json(
-            {"type": "success", "bucketName": payload["bucketName"], "renderId": render.render_id}
-        )
+        return _json({"type": "success", "bucketName": payload["bucketName"], "renderId": render.render_id})
 
     def _begin(self, payload: dict[str, Any], *, export_id: str, attempt: int) -> Begun:
         asked = self._ledger.asked[self._ledger.compositions[export_id]]
@@ -135,7 +135,7 @@ class Renderer:
     async def _tell(self, render: Begun, webhook: dict[str, Any], bucket: str) -> None:
         """Send Remotion's own webhook, with its two further tries."""
         error = {"name": "Error", "message": render.error, "stack": f"Error: {render.error}"}
-        what = (
+        what: dict[str, Any] = (
             {"outputFile": f"s3://{bucket}/{render.output_key}", "costs": {"estimatedCost": 0.01}}
             if render.ended == "success"
             else {"errors": [error]}

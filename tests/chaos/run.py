@@ -82,9 +82,7 @@ class Run:
         self._user_limit = user_limit
         self._times = times
         self._broken = broken
-        self._ledger = Ledger(
-            asked={order.composition: Asked(order=order) for order in plan.orders()}
-        )
+        self._ledger = Ledger(asked={order.composition: Asked(order=order) for order in plan.orders()})
         self._background = Background()
         # One thread, so that the database gets one connection.
         self._database = ThreadPoolExecutor(1)
@@ -105,7 +103,7 @@ class Run:
             visibility_s=self._times.visibility_s,
             broken=self._broken,
         )
-        left: list[int] = []
+        left: list[str] = []
         try:
             # From this thread, whose end would end them.
             system.start_cloud()
@@ -118,9 +116,7 @@ class Run:
                 claim_s=self._times.claim_s,
             )
             queue = QueueProxy(self._plan, self._ledger, self._background, port=system.cloud_port)
-            webhook = WebhookProxy(
-                self._plan, self._ledger, killer, self._background, port=system.api_port
-            )
+            webhook = WebhookProxy(self._plan, self._ledger, killer, self._background, port=system.api_port)
             late.to(renderer.handle, queue.handle, webhook.handle)
             environment = system.environment(
                 queue_port=queue_port, webhook_port=webhook_port, settings=self._settings()
@@ -208,7 +204,7 @@ class Run:
             if not (
                 renderer.busy
                 or self._background.busy
-                or await self._ask(records.running)
+                or await self._ask(records.unfinished)
                 or any((await asyncio.to_thread(system.messages)).values())
             ):
                 return
@@ -230,7 +226,7 @@ class Run:
                 told = time.monotonic()
                 known = sum(asked.export_id is not None for asked in self._ledger.asked.values())
                 print(
-                    f"  {known} asked for, {await self._ask(records.running)} not ended, "
+                    f"  {known} asked for, {await self._ask(records.unfinished)} not ended, "
                     f"{len(holders.exports)} with a slot, {len(self._ledger.renders)} started, "
                     f"{self._ledger.kills} workers killed",
                     flush=True,
@@ -286,5 +282,3 @@ def _mails(folder: Path) -> Counter[str]:
     """Return how often each e-mail was sent, by its Message-ID."""
     texts = [path.read_text(errors="replace") for path in folder.glob("*")] if folder.exists() else []
     return Counter(id for text in texts for id in re.findall(r"^Message-ID: (<.*>)$", text, re.MULTILINE))
-
-

@@ -1,6 +1,7 @@
 """The system under test: MiniStack with the real stack in it, the API's process and the sweeper's."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -22,7 +23,7 @@ MARK: Final = "RENDERHUB_CHAOS"
 
 _READY_S: Final = 60
 _GONE_S: Final = 5
-_WORKERS: Final = 8
+_WORKERS: Final = 16
 """How many messages are worked on at a time, each in a Python process of its own."""
 
 
@@ -36,9 +37,7 @@ class System:
         broken: the rule that is left out, if any.
     """
 
-    def __init__(
-        self, *, folder: Path, renderer_port: int, visibility_s: int, broken: str | None
-    ) -> None:
+    def __init__(self, *, folder: Path, renderer_port: int, visibility_s: int, broken: str | None) -> None:
         self.mark = secrets.token_hex(8)
         self.api_port = ports.choose_port(0)
         self.secrets = {"SECRET_KEY": secrets.token_urlsafe(48), "WEBHOOK_SECRETS": secrets.token_urlsafe(32)}
@@ -89,7 +88,9 @@ class System:
             UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": _WORKERS}
         )
 
-    def environment(self, *, queue_port: int, webhook_port: int, settings: Mapping[str, str]) -> dict[str, str]:
+    def environment(
+        self, *, queue_port: int, webhook_port: int, settings: Mapping[str, str]
+    ) -> dict[str, str]:
         """Return the environment of the API and the sweeper, those of this shell's AWS account left out."""
         shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         database = os.environ.get("DATABASE_URL") or f"sqlite:///{self._folder / 'db.sqlite3'}"
@@ -171,8 +172,8 @@ class System:
         found = pages.paginate(Bucket=self._stack.bucket, Prefix="renders/export-")
         return {each["Key"] for page in found for each in page.get("Contents", ())}
 
-    def stop(self) -> list[int]:
-        """End everything, and return the ids of the processes that were left behind."""
+    def stop(self) -> list[str]:
+        """End everything, and return the commands of the processes that were left behind."""
         stop([process for process in (self._api, *self._sweepers) if process is not None])
         self._running.close()
         # What was killed takes a moment to go.
@@ -201,16 +202,13 @@ async def _kill(process: Process) -> None:
     await asyncio.to_thread(process.join, 5)
 
 
-def _marked(value: str) -> list[int]:
+def _marked(value: str) -> list[str]:
     entry = f"{MARK}={value}".encode()
-    found: list[int] = []
+    found: list[str] = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        # One that has ended in the meantime, or belongs to someone else, can't be read.
+        with contextlib.suppress(OSError):
             variables = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if entry in variables and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
+            if entry in variables and int(folder.name) != os.getpid():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
-
-

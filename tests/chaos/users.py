@@ -31,8 +31,8 @@ class Users:
         accounts: theirs.
         ledger: what they know of their exports.
         api_port: where the API listens.
-        find: tells the id of the export of a composition, ``None`` where there is none; a user finds it in the
-            history after a request that wasn't answered.
+        find: tells the id of the export of a composition, ``None`` where there is none, as a user finds it in
+            the history after a request that wasn't answered.
     """
 
     def __init__(
