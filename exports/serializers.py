@@ -4,11 +4,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from exports.models import Codec, Project
 from exports.props import props_errors, schema_error
 from exports.states import Event, Status
+from renderhub.problems import pointer_part
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -21,11 +23,12 @@ class StrictSerializer(serializers.Serializer[Any]):
             if unknown:
                 known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
                 raise serializers.ValidationError(
-                    {name: [f"There is no such field; there are {known}."] for name in unknown}
+                    {pointer_part(name): [f"There is no such field; there are {known}."] for name in unknown}
                 )
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class PropsField(serializers.JSONField):
     """A JSON object."""
 
@@ -55,6 +58,18 @@ def validate_serve_url(value: str) -> None:
     raise serializers.ValidationError("This address is not among those that SERVE_URL_ALLOWED lists.")
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True, "nullable": True})
+class PropsSchemaField(serializers.JSONField):
+    """A JSON Schema (2020-12) that can be met and names nothing outside of itself, or null."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse a schema that no props could be checked against."""
+        error = schema_error(data)
+        if error:
+            raise serializers.ValidationError(error)
+        return super().to_internal_value(data)
+
+
 class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
     """A project, as its owner sees and edits it."""
 
@@ -64,7 +79,12 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
         source="serve_url", max_length=2000, required=False, allow_blank=True, validators=[validate_serve_url]
     )
     inputProps = PropsField(source="input_props", required=False)
-    propsSchema = serializers.JSONField(source="props_schema", required=False, allow_null=True)
+    propsSchema = PropsSchemaField(
+        source="props_schema",
+        required=False,
+        allow_null=True,
+        help_text="JSON Schema (2020-12) that an export's props must meet.",
+    )
     createdAt = serializers.DateTimeField(source="created_at", read_only=True)
     updatedAt = serializers.DateTimeField(source="updated_at", read_only=True)
 
@@ -81,13 +101,6 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
             "createdAt",
             "updatedAt",
         ]
-
-    def validate_propsSchema(self, value: Any) -> Any:  # noqa: N802  # DRF names it after the field
-        """Refuse a schema that no props could be checked against."""
-        error = None if value is None else schema_error(value)
-        if error:
-            raise serializers.ValidationError(error)
-        return value
 
 
 class ExportOrderSerializer(StrictSerializer):
@@ -149,24 +162,30 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
     status = serializers.ChoiceField(choices=Status.choices)
-    progress = serializers.FloatField(min_value=0, max_value=1)
-    etaSeconds = serializers.FloatField(allow_null=True)
-    queueMessageId = serializers.CharField(allow_null=True)
-    renderId = serializers.CharField(allow_null=True)
+    progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
+    etaSeconds = serializers.FloatField(
+        allow_null=True,
+        help_text="How long it still takes if it goes on as it went; null before that can be told.",
+    )
+    queueMessageId = serializers.CharField(allow_null=True, help_text="Null: not on the queue yet.")
+    renderId = serializers.CharField(allow_null=True, help_text="Remotion's id, once it has started.")
     bucketName = serializers.CharField(allow_null=True)
-    outputUrl = serializers.URLField(allow_null=True)
+    outputUrl = serializers.URLField(
+        allow_null=True,
+        help_text="Opens the file until outputExpiresAt, for whoever has it; made anew on each call.",
+    )
     outputExpiresAt = serializers.DateTimeField(allow_null=True)
     outputSizeBytes = serializers.IntegerField(allow_null=True)
-    errorMessage = serializers.CharField(allow_null=True)
+    errorMessage = serializers.CharField(allow_null=True, help_text="Why it failed, in Remotion's words.")
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # the wire's name, which DRF uses too
-    retryable = serializers.BooleanField()
-    attempt = serializers.IntegerField()
+    retryable = serializers.BooleanField(help_text="Whether trying again can help.")
+    attempt = serializers.IntegerField(help_text="1, and one more with each further try.")
     cost = CostSerializer()
     createdAt = serializers.DateTimeField()
     startedAt = serializers.DateTimeField(allow_null=True)
     completedAt = serializers.DateTimeField(allow_null=True)
     updatedAt = serializers.DateTimeField()
-    version = serializers.IntegerField()
+    version = serializers.IntegerField(help_text="Higher is newer, whichever way it came.")
 
 
 class HistoryItemSerializer(serializers.Serializer[Any]):

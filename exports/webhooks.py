@@ -6,6 +6,7 @@ from typing import assert_never
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -23,7 +24,7 @@ from lambda_worker.contract import (
     RenderTimeout,
     Webhook,
 )
-from renderhub.problems import problem_response
+from renderhub.problems import problem_response, too_large
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,12 @@ log = structlog.get_logger(__name__)
 def receive(request: HttpRequest) -> HttpResponse:
     """Take one webhook: verify, parse, apply, answer."""
     try:
-        scheme = signing.verify(
-            request.body, request.headers.get(signing.HEADER), secrets=settings.WEBHOOK_SECRETS
-        )
+        body = request.body
+    except RequestDataTooBig:
+        # An ASGI server's wrapper limits bodies before this; under WSGI Django does.
+        return problem_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, *too_large(settings.MAX_BODY_BYTES))
+    try:
+        scheme = signing.verify(body, request.headers.get(signing.HEADER), secrets=settings.WEBHOOK_SECRETS)
         webhook = _parse(request, scheme)
     except signing.SignatureError as error:
         log.warning("webhook.refused", reason=str(error))
