@@ -64,9 +64,9 @@ def pointer_part(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def problem_response(status: HTTPStatus, code: str, detail: str) -> JsonResponse:
+def problem_response(status: HTTPStatus, code: str, detail: str, **extra: Any) -> JsonResponse:
     """Return problem details from outside Django REST framework."""
-    return JsonResponse(problem(status, code, detail), status=status, content_type=CONTENT_TYPE)
+    return JsonResponse(problem(status, code, detail, **extra), status=status, content_type=CONTENT_TYPE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
