@@ -7,6 +7,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from exports.compositions import known_compositions
 from exports.models import Codec, Project
 from exports.props import props_errors, schema_error
 from exports.states import Event, Status
@@ -36,6 +37,9 @@ class PropsField(serializers.JSONField):
         """Refuse whatever is no object."""
         if not isinstance(data, dict):
             raise serializers.ValidationError("Props must be a JSON object.")
+        errors = props_errors(data, None)
+        if errors:
+            raise serializers.ValidationError([message for _, message in errors])
         return super().to_internal_value(data)
 
 
@@ -70,6 +74,20 @@ class PropsSchemaField(serializers.JSONField):
         return super().to_internal_value(data)
 
 
+_MAX_NAMED = 20
+
+
+def composition_error(composition_id: str, serve_url: str) -> str | None:
+    """Return what is wrong with a composition that a site is known not to have, ``None`` otherwise."""
+    known = known_compositions(serve_url or settings.REMOTION_SERVE_URL)
+    if known is None or composition_id in known:
+        return None
+    names = sorted(known)
+    listed = ", ".join(names[:_MAX_NAMED]) or "none"
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"The site has no composition of this id; it has {listed}{more}."
+
+
 class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
     """A project, as its owner sees and edits it."""
 
@@ -102,6 +120,17 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
             "updatedAt",
         ]
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a composition that the site doesn't have, where either of the two is set."""
+        if attrs.keys() & {"composition_id", "serve_url"}:
+            composition_id, serve_url = (
+                attrs.get(name, getattr(self.instance, name, "")) for name in ("composition_id", "serve_url")
+            )
+            error = composition_error(composition_id, serve_url)
+            if error:
+                raise serializers.ValidationError({"compositionId": [error]})
+        return attrs
+
 
 class ExportOrderSerializer(StrictSerializer):
     """What an export's request may say; the rest comes from ``context["project"]``."""
@@ -120,8 +149,12 @@ class ExportOrderSerializer(StrictSerializer):
             for pointer, message in errors:
                 nested.setdefault(f"inputProps{pointer}", []).append(message)
             raise serializers.ValidationError(nested)
+        composition_id = attrs.get("composition_id", project.composition_id)
+        error = composition_error(composition_id, project.serve_url)
+        if error:
+            raise serializers.ValidationError({"compositionId": [error]})
         return {
-            "composition_id": attrs.get("composition_id", project.composition_id),
+            "composition_id": composition_id,
             "codec": attrs.get("codec", project.codec),
             "serve_url": project.serve_url or settings.REMOTION_SERVE_URL,
             "input_props": props,

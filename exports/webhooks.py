@@ -10,7 +10,6 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from exports import services
 from lambda_worker import contract, signing
@@ -30,9 +29,12 @@ log = structlog.get_logger(__name__)
 
 
 @csrf_exempt
-@require_POST
 def receive(request: HttpRequest) -> HttpResponse:
     """Take one webhook: verify, parse, apply, answer."""
+    if request.method != "POST":
+        refusal = problem_response(HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Reports are posted.")
+        refusal["Allow"] = "POST"
+        return refusal
     try:
         body = request.body
     except RequestDataTooBig:

@@ -44,7 +44,7 @@ def _is_alive() -> HttpResponse:
 
 
 def _is_ready() -> HttpResponse:
-    """Tell whether this process can do its work: the database is there, and has the tables of this version."""
+    """Tell whether this process can work: the database is there, with the tables of this version."""
     try:
         connection.introspection.table_names()
     except DatabaseError as error:

@@ -9,7 +9,8 @@ from typing import IO, Any, Final
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
 
 from renderhub.problems import Problem, invalid, pointer_part, too_large
 
@@ -20,12 +21,16 @@ _GREATEST: Final = 2**63 - 1
 _MAX_ERRORS: Final = 20
 
 
-class StrictJSONParser(JSONParser):
+class StrictJSONParser(BaseParser):
     """Refuses what Python's own reading lets pass, or changes on the way.
 
     That is: ``NaN`` and infinities in whichever spelling, whole numbers beyond 64 bits, a key that stands
     twice in an object, NUL characters and lone surrogates in text, and nesting that exhausts the stack.
     """
+
+    media_type = "application/json"
+    # Writes the browsable API's form.
+    renderer_class = JSONRenderer
 
     def parse(
         self,
