@@ -4,9 +4,10 @@ import re
 import types
 import typing
 from dataclasses import MISSING, fields
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from lambda_worker import contract, signing
+from lambda_worker.contract import Short, Within
 from renderhub.problems import CONTENT_TYPE
 
 _PATH: Final = "/api/exports/webhook"
@@ -98,7 +99,7 @@ def _report(kind: Any) -> dict[str, Any]:
 
 
 def _object(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return {
         "type": "object",
         "properties": {_camel(each.name): _value(hints[each.name]) for each in fields(kind)},
@@ -111,6 +112,9 @@ def _object(kind: Any) -> dict[str, Any]:
 
 
 def _value(hint: Any) -> dict[str, Any]:
+    if typing.get_origin(hint) is Annotated:
+        plain, bound = typing.get_args(hint)
+        return _value(plain) | _bounds(bound)
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return _value(next(kind for kind in typing.get_args(hint) if kind is not types.NoneType))
     if typing.get_origin(hint) is tuple:
@@ -118,6 +122,12 @@ def _value(hint: Any) -> dict[str, Any]:
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     return _object(hint)
+
+
+def _bounds(bound: Within | Short) -> dict[str, Any]:
+    if isinstance(bound, Short):
+        return {"maxLength": bound.max_chars}
+    return {"minimum": bound.least, "maximum": bound.greatest}
 
 
 # What docstrings put around a name, and Markdown doesn't.

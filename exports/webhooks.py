@@ -1,6 +1,7 @@
 """Where the worker and Remotion report. Nothing looks at a body before its signature is proven."""
 
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
 
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from exports import services
+from exports import failures, services
 from lambda_worker import contract, signing
 from lambda_worker.contract import (
     Answer,
@@ -85,7 +86,10 @@ def _apply(webhook: Webhook) -> Answer:
             services.put_off_start(report=webhook, now=now)
         case RenderSuccess():
             services.complete_export(report=webhook, now=now)
-        case RenderError() | RenderTimeout():
+        case RenderError():
+            errors = failures.readable(webhook.errors, secrets=settings.WEBHOOK_SECRETS)
+            services.fail_render(report=replace(webhook, errors=errors), now=now)
+        case RenderTimeout():
             services.fail_render(report=webhook, now=now)
         case _:
             assert_never(webhook)
