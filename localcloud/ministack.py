@@ -1,6 +1,7 @@
 """MiniStack, the AWS that runs as one process on this machine."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,17 +105,16 @@ class MiniStack:
         self.process.wait_until_ready(timeout_s=60)
 
     def _move_records(self) -> None:
-        """Let the records of a run at another port name this one.
+        """Let the records of a run at another port name this one: all such addresses are MiniStack's own.
 
         MiniStack knows its queues by address, and would poll none for Lambda that has the old one.
         """
-        before = last_port(self._records.parent)
-        if before not in (None, self._port):
-            for path in self._records.glob("*.json"):
-                text = path.read_text()
-                moved = text.replace(f"{HOST}:{before}/", f"{HOST}:{self._port}/")
-                if moved != text:
-                    path.write_text(moved)
+        address = re.compile(rf"{re.escape(HOST)}:\d+/")
+        for path in self._records.glob("*.json"):
+            text = path.read_text()
+            moved = address.sub(f"{HOST}:{self._port}/", text)
+            if moved != text:
+                path.write_text(moved)
         _port_file(self._records.parent).write_text(str(self._port))
 
     def client(self, service: str) -> Any:
