@@ -51,7 +51,7 @@ write_schema = $(VENV)/python manage.py spectacular --validate --fail-on-warn --
 
 # At the same time, since each waits for the network most of the time.
 install:
-	@$(MAKE) --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
 		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)
