@@ -35,6 +35,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all th
 	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	cd compositions && npm run --silent typecheck
+	compositions/node_modules/.bin/tsc --project renderhub/jsconfig.json
 
 # --- What is installed, each once and again when its list changes ---------------------------------------------
 
