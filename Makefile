@@ -41,7 +41,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all th
 
 # At the same time, since each waits for the network most of the time.
 install:
-	@$(MAKE) --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
 		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)
