@@ -11,6 +11,9 @@
 # holds eight database connections for each of them. (No GRANIAN_BLOCKING_THREADS: it would keep the sockets from
 # starting.) SIGTERM ends granian and the sweeper gracefully.
 #
+# It speaks HTTP/1.1 alone, as load balancers do to what is behind them: over HTTP/2 a body can come without its
+# length, and Django REST framework takes such a one for empty.
+#
 # Health: load balancers ask /healthz (is it alive?) and /readyz (is its database there?) by the container's own
 # address. Both answer before ALLOWED_HOSTS is looked at, so that no address has to be added to it.
 
@@ -28,6 +31,7 @@ ENV PATH=/venv/bin:$PATH \
     DEBUG=0 \
     GRANIAN_HOST=0.0.0.0 \
     GRANIAN_PORT=8000 \
+    GRANIAN_HTTP=1 \
     GRANIAN_WORKERS=2
 RUN useradd --system --uid 10001 --no-create-home renderhub
 WORKDIR /app
