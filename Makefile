@@ -33,7 +33,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/re
 	$(VENV)/mypy .
 	$(VENV)/lint-imports
 	$(VENV)/cfn-lint infra/template.yaml
-	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
+	$(if $(TEMPLATES),$(VENV)/djlint --lint --quiet $(TEMPLATES))
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	@mkdir -p build
 	$(call write_schema,build/openapi.yaml)
