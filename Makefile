@@ -33,7 +33,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/re
 	$(VENV)/mypy .
 	$(VENV)/lint-imports
 	$(VENV)/cfn-lint infra/template.yaml
-	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
+	$(if $(TEMPLATES),$(VENV)/djlint --lint --quiet $(TEMPLATES))
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	@mkdir -p build
 	$(call write_schema,build/openapi.yaml)
@@ -41,6 +41,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/re
 		echo "docs/openapi.yaml is not what the code says; make schema writes it anew"; exit 1; }
 	npm run --silent --prefix compositions typecheck
 	npm run --silent --prefix localcloud/renderer typecheck
+	compositions/node_modules/.bin/tsc --project renderhub/jsconfig.json
 
 schema: $(STAMPS)/venv ## Write docs/openapi.yaml anew
 	$(call write_schema,docs/openapi.yaml)

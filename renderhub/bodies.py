@@ -1,16 +1,33 @@
-"""A limit on request bodies that holds while they are read; Django would read them whole first."""
+"""What a request's body must be, before Django or Django REST framework sees it."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from renderhub.problems import CONTENT_TYPE, problem, too_large
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from renderhub.problems import CONTENT_TYPE, problem, problem_response, too_large
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def require_length(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse bodies of undeclared length: Django REST framework takes them for empty, whatever they say."""
+
+    def checked(request: HttpRequest) -> HttpResponseBase:
+        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+            detail = "Send the body with its Content-Length, not in chunks."
+            return problem_response(HTTPStatus.LENGTH_REQUIRED, "length-required", detail)
+        return get_response(request)
+
+    return checked
 
 
 class _TooLargeError(Exception):

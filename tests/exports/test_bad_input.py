@@ -134,6 +134,12 @@ def test_a_body_beyond_the_limit_is_refused(api, project):
     check(order(api, project, body), 413, "body-too-large")
 
 
+def test_a_body_of_undeclared_length_is_refused_rather_than_taken_for_empty(api, project):
+    path = f"/api/exports/projects/{project.pk}/export"
+    answer = api.generic("POST", path, b"", "application/json", headers={"Transfer-Encoding": "chunked"})
+    check(answer, 411, "length-required")
+
+
 @pytest.mark.parametrize(
     "schema",
     [
