@@ -153,8 +153,8 @@ class Plan:
             found.append(
                 Order(
                     number=number,
-                    # The first ones have ten times the exports of the last ones.
-                    user=min(int(USERS * dice.random() ** 1.5), USERS - 1),
+                    # The first one has twice its share.
+                    user=min(int(USERS * dice.random() ** 1.2), USERS - 1),
                     at_s=at_s,
                     priority=dice.choices(("high", "normal", "low"), (1, 8, 1))[0],
                     ending=ending,

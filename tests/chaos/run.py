@@ -29,6 +29,7 @@ Answer = TypeVar("Answer")
 
 _SAMPLE_S: Final = 0.1
 _SETTLED_S: Final = 0.5
+_TOLD_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Times:
         claim_s: how long a claim may stay without a render id; 180 in production.
         poll_s: the first pause before a look at a render; 5 in production.
         timeout_s: how long a render may last; 900 in production.
-        settle_s: how long after the users' last act everything must be over.
+        stall_s: when nothing has moved for so long, nothing will: longer than any of the others.
     """
 
     visibility_s: int = 12
@@ -49,7 +50,7 @@ class Times:
     claim_s: float = 15.0
     poll_s: float = 1.5
     timeout_s: float = 60.0
-    settle_s: float = 120.0
+    stall_s: float = 90.0
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class Run:
         # One thread, so that the database gets one connection.
         self._database = ThreadPoolExecutor(1)
         self._most = Most()
+        self._moved = time.monotonic()
 
     async def run(self) -> Verdict:
         """Return when all is over and everything has been stopped."""
@@ -181,37 +183,30 @@ class Run:
     async def _go_through(
         self, system: System, users: Users, queue: QueueProxy, renderer: Renderer, records: Any
     ) -> None:
+        self._moved = time.monotonic()
         watching = asyncio.create_task(self._watch(records))
-        breaking = [
-            asyncio.create_task(self._break(incident, system, queue)) for incident in self._plan.incidents()
-        ]
+        acting = asyncio.gather(
+            users.run(), *(self._break(incident, system, queue) for incident in self._plan.incidents())
+        )
         try:
-            try:
-                async with asyncio.timeout(self._plan.span_s + self._times.settle_s):
-                    await asyncio.gather(users.run(), *breaking)
-            except TimeoutError:
-                # Users who wait for an end that doesn't come: the records tell which.
-                print("Users still wait; the records tell for what.", flush=True)
-            await self._settle(system, renderer, records)
+            while time.monotonic() - self._moved < self._times.stall_s:
+                if acting.done() and not (
+                    renderer.busy
+                    or self._background.busy
+                    or await self._ask(records.unfinished)
+                    or any((await asyncio.to_thread(system.messages)).values())
+                ):
+                    acting.result()
+                    return
+                await asyncio.sleep(_SETTLED_S)
+            print(f"Nothing has moved for {self._times.stall_s:.0f} s.", flush=True)
         finally:
+            acting.cancel()
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-
-    async def _settle(self, system: System, renderer: Renderer, records: Any) -> None:
-        """Wait until nothing happens any more, or for as long as that may take."""
-        deadline = time.monotonic() + self._times.settle_s
-        while time.monotonic() < deadline:
-            if not (
-                renderer.busy
-                or self._background.busy
-                or await self._ask(records.unfinished)
-                or any((await asyncio.to_thread(system.messages)).values())
-            ):
-                return
-            await asyncio.sleep(_SETTLED_S)
+            await asyncio.gather(acting, watching, return_exceptions=True)
 
     async def _watch(self, records: Any) -> None:
-        told = time.monotonic()
+        told, known, unfinished = time.monotonic(), 0, 0
         while True:
             holders = await self._ask(records.holders)
             rendering = [
@@ -222,11 +217,14 @@ class Run:
             self._most.holders = max(self._most.holders, len(holders.exports))
             self._most.rendering = max(self._most.rendering, len(rendering))
             self._most.of_a_user = max(self._most.of_a_user, holders.most_of_a_user)
-            if time.monotonic() - told > 10:
+            if time.monotonic() - told > _TOLD_S:
                 told = time.monotonic()
                 known = sum(asked.export_id is not None for asked in self._ledger.asked.values())
+                seen, unfinished = (known, unfinished), await self._ask(records.unfinished)
+                if (known, unfinished) != seen:
+                    self._moved = told
                 print(
-                    f"  {known} asked for, {await self._ask(records.unfinished)} not ended, "
+                    f"  {known} asked for, {unfinished} not ended, "
                     f"{len(holders.exports)} with a slot, {len(self._ledger.renders)} started, "
                     f"{self._ledger.kills} workers killed",
                     flush=True,
