@@ -190,14 +190,15 @@ class Run:
         )
         try:
             while time.monotonic() - self._moved < self._times.stall_s:
-                if acting.done() and not (
-                    renderer.busy
-                    or self._background.busy
-                    or await self._ask(records.unfinished)
-                    or any((await asyncio.to_thread(system.messages)).values())
-                ):
+                if acting.done():
                     acting.result()
-                    return
+                    if not (
+                        renderer.busy
+                        or self._background.busy
+                        or await self._ask(records.unfinished)
+                        or any((await asyncio.to_thread(system.messages)).values())
+                    ):
+                        return
                 await asyncio.sleep(_SETTLED_S)
             print(f"Nothing has moved for {self._times.stall_s:.0f} s.", flush=True)
         finally:
