@@ -2,7 +2,14 @@
 
 import os
 
-for name in ("DATABASE_URL", "REDIS_URL", "DEBUG", "AWS_ENDPOINT_URL", "REMOTION_SQS_QUEUE_URL"):
+for name in (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DEBUG",
+    "AWS_ENDPOINT_URL",
+    "REMOTION_SQS_QUEUE_URL",
+    "REMOTION_SQS_DLQ_URL",
+):
     os.environ.pop(name, None)
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
