@@ -179,8 +179,7 @@ def test_a_render_that_could_not_be_told_to_stop_is_named(support, export, repor
     assert told.startswith(f"{export.pk}: Its render could not be told to stop")
 
 
-def test_cancelling_all_of_a_line_starts_none_of_it(support, export, project, sent, settings):
-    settings.RENDER_MAX_CONCURRENCY = 1
+def test_cancelling_all_of_a_line_starts_none_of_it(one_slot, support, export, project, sent):
     waiting = make(project, 3)
     services.mend_line(queue=sent, now=timezone.now())
     before = len(sent.messages)
