@@ -81,7 +81,7 @@ class ExportRequestAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         failure = failures.by_code(export.error_code)
         return f"{failure.cause} {failure.advice}" if failure else "-"
 
-    @admin.display(description="Slot or place in the line", ordering="slot")
+    @admin.display(description="Place", ordering="slot")
     def place(self, export: ExportRequest) -> str:
         """Return the slot that the export holds, or about how many are let render before it is."""
         if export.slot is not None:
@@ -179,7 +179,7 @@ class ExportRequestAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         admitted = services.resume_renders(
             by=request.user.get_username(), queue=queue.get_queue(), now=timezone.now()
         )
-        self.message_user(request, f"Renders go on; {admitted} exports got a slot at once.", messages.SUCCESS)
+        self.message_user(request, f"Renders go on. Slots given at once: {admitted}.", messages.SUCCESS)
         return self._to_list()
 
     def _switch(self, view: Any) -> Any:

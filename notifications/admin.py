@@ -31,10 +31,10 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # ge
             if services.send_again(delivery_id=delivery.pk, now=timezone.now())
         ]
         log_changes(request, due, "Sent again.")
-        self.message_user(request, f"{len(due)} are sent again.", messages.SUCCESS)
+        self.message_user(request, f"Due now: {len(due)}.", messages.SUCCESS)
         if len(due) < len(chosen):
             self.message_user(
                 request,
-                f"{len(chosen) - len(due)} are left as they are: they have been sent, or still will be.",
+                f"Left as they are, since they have been sent or still will be: {len(chosen) - len(due)}.",
                 messages.WARNING,
             )

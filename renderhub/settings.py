@@ -303,5 +303,7 @@ LOGGING = {
         # The root's handler serves these too; Django's own would print each line a second time.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # It tells where it has found its credentials, in each process, and before each command's own words.
+        "botocore": {"level": "WARNING"},
     },
 }

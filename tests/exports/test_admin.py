@@ -134,7 +134,7 @@ def test_what_waited_through_a_pause_renders_once_it_ends(support, project, sent
     make(project, 1, rank=timezone.now())
     assert sent.messages == []
     page = client.post(LIST + "resume", follow=True).content.decode()
-    assert "1 exports got a slot" in page
+    assert "Slots given at once: 1." in page
     assert len(sent.messages) == 1
 
 

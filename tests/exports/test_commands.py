@@ -134,7 +134,7 @@ def test_a_pause_keeps_an_export_waiting_until_renders_are_resumed(queue, export
     assert "paused by ada since" in run("renders", "status")
     assert "were paused already: paused by ada" in run("renders", "pause", "--by", "eve")
     assert queue.messages == []
-    assert run("renders", "resume") == "Renders go on; 1 exports got a slot at once.\n"
+    assert run("renders", "resume") == "Renders go on. Slots given at once: 1.\n"
     assert not Pause.objects.exists()
     assert len(queue.messages) == 1
 

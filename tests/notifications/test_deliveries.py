@@ -201,7 +201,7 @@ def test_support_staff_see_deliveries_and_send_failed_ones_again(admin_client, d
     chosen = [str(each.pk) for each in Delivery.objects.all()]
     answer = admin_client.post(LIST, {"action": "send_again", "_selected_action": chosen}, follow=True)
     told = [str(message) for message in answer.context["messages"]]
-    assert told == ["1 are sent again.", "1 are left as they are: they have been sent, or still will be."]
+    assert told == ["Due now: 1.", "Left as they are, since they have been sent or still will be: 1."]
     assert set(Delivery.objects.values_list("status", flat=True)) == {"pending"}
     assert LogEntry.objects.get().object_id == str(delivery.pk)
     assert admin_client.get(f"{LIST}{delivery.pk}/change/").status_code == 200

@@ -75,7 +75,7 @@ class Command(BaseCommand):
         if not rows:
             self.stdout.write("There are no dead letters.")
         for row in rows:
-            self.stdout.write(f"{row['id']}  sent {row['sentAt']}  received {row['receiveCount']} times")
+            self.stdout.write(f"{row['id']}  sent {row['sentAt']}  receive count {row['receiveCount']}")
             if row["type"]:
                 self.stdout.write(f"  {row['action']} of export {row['exportId']}, attempt {row['attempt']}")
             self.stdout.write(f"  {row['reason']}")

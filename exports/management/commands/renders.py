@@ -40,7 +40,7 @@ class Command(BaseCommand):
             case "resume":
                 by = options["by"] or getpass.getuser()
                 admitted = services.resume_renders(by=by, queue=get_queue(), now=now)
-                self.stdout.write(f"Renders go on; {admitted} exports got a slot at once.")
+                self.stdout.write(f"Renders go on. Slots given at once: {admitted}.")
             case _:
                 seen = read_overview(now=now)
                 text = json.dumps(_row(seen), indent=2) if options["json"] else _words(seen, now=now)
