@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast check
+.PHONY: help install demo run test test-fast check bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -35,6 +35,9 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all th
 	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	cd compositions && npm run --silent typecheck
+
+bench: install ## Measure what the whole system adds to a bare render
+	@$(VENV)/python -m benchmarks.export
 
 # --- What is installed, each once and again when its list changes ---------------------------------------------
 
