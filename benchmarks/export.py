@@ -30,7 +30,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
-from benchmarks.cpu import cpu_seconds
+from benchmarks.usage import cpu_seconds
 from localcloud.api_client import ApiClient, download
 from localcloud.browser import find_browser
 from localcloud.errors import LocalCloudError
