@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any
 
-from renderhub.problems import CONTENT_TYPE
+from renderhub.problems import CONTENT_TYPE, problem, too_large
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_TOO_LARGE: Final = 413
 
 
 class _TooLargeError(Exception):
@@ -48,16 +47,10 @@ def limit_bodies(application: Application, *, max_bytes: int) -> Application:
 
 
 async def _refuse(send: Send, max_bytes: int) -> None:
-    body = json.dumps(
-        {
-            "type": "urn:renderhub:problem:body-too-large",
-            "title": "Content Too Large",
-            "status": _TOO_LARGE,
-            "detail": f"A body holds {max_bytes:,} bytes at the most. Put large data at a URL.",
-        }
-    ).encode()
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    body = json.dumps(problem(status, *too_large(max_bytes))).encode()
     headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     # What is left of the body stays unread, so the connection can't be used again.
     headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": _TOO_LARGE, "headers": headers})
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "renderhub.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -157,8 +158,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "renderhub.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["renderhub.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "EXCEPTION_HANDLER": "renderhub.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -172,8 +177,24 @@ SIMPLE_JWT = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "renderhub",
-    "DESCRIPTION": "Exports of Remotion videos: request, follow, download.",
     "VERSION": "1",
+    "TAGS": [
+        {"name": "exports", "description": "Ask for videos, follow them, and try again."},
+        {"name": "projects", "description": "What can be exported: a composition and the props it takes."},
+        {"name": "auth", "description": "Tokens for programs; browsers have a session."},
+        {"name": "webhooks", "description": "Where the worker and Remotion report. Not for clients."},
+    ],
+    "CAMELIZE_NAMES": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "exports.states.Status",
+        "EventEnum": "exports.states.Event",
+        "CodecEnum": "exports.models.Codec",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "renderhub.openapi.describe_refusals",
+        "exports.openapi.describe_webhook",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
-from exports import queue, storage
+from exports import compositions, queue, storage
 from exports.models import ExportRequest, Project
 from lambda_worker import contract, signing
 from lambda_worker.contract import Message, Webhook
@@ -43,6 +44,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
     fake = FakeQueue()
     monkeypatch.setattr(queue, "get_queue", lambda: fake)
     return fake
+
+
+@pytest.fixture(autouse=True)
+def sites(monkeypatch: pytest.MonkeyPatch) -> dict[str, frozenset[str]]:
+    """What the bundled sites say they have: ids of compositions by address; empty, they say nothing."""
+    found: dict[str, frozenset[str]] = {}
+    monkeypatch.setattr(compositions, "read_compositions", found.get)
+    cache.clear()
+    return found
 
 
 @pytest.fixture

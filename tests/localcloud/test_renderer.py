@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -348,6 +349,16 @@ def test_an_unknown_composition_ends_in_remotions_own_words(world: World):
     assert at.fatalErrorEncountered
     assert "Could not find composition with ID Nope" in at.errors[0]["message"]
     assert at.errors[0]["stack"]
+
+
+def test_the_bundles_list_of_compositions_is_what_remotion_finds_in_it(world: World):
+    listed = json.loads((SITE / "compositions.json").read_text())["compositions"]
+
+    message = world.render("Nope").errors[0]["message"]
+
+    found = re.search(r"compositions.*: ([\w, ]+)", message)
+    assert found
+    assert found[1].split(", ") == [each["id"] for each in listed]
 
 
 def test_a_composition_that_throws_is_told_with_its_stack(world: World):
