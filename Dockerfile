@@ -40,7 +40,8 @@ COPY . .
 # Production's static files have their content's hash in their names, which the manifest made here tells. The
 # settings want all that production needs; none of these values outlives this line.
 RUN SECRET_KEY=build WEBHOOK_SECRETS=build API_BASE_URL=https://build.invalid \
-    REMOTION_SQS_QUEUE_URL=build REMOTION_BUCKET=build REMOTION_SERVE_URL=https://build.invalid/index.html \
+    REMOTION_SQS_QUEUE_URL=build REMOTION_SQS_DLQ_URL=build REMOTION_BUCKET=build \
+    REMOTION_SERVE_URL=https://build.invalid/index.html EMAIL_URL=console: \
     python manage.py collectstatic --noinput
 USER renderhub
 EXPOSE 8000

@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast chaos check schema
+.PHONY: help install demo run test test-fast chaos check schema bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -50,6 +50,9 @@ schema: $(STAMPS)/venv ## Write docs/openapi.yaml anew
 	$(call write_schema,docs/openapi.yaml)
 
 write_schema = $(VENV)/python manage.py spectacular --validate --fail-on-warn --file $(1)
+
+bench: install ## Measure what the whole system adds to a bare render
+	@$(VENV)/python -m benchmarks.export
 
 # --- What is installed, each once and again when its list changes ---------------------------------------------
 

@@ -212,10 +212,12 @@ AWS_REGION = env.text("AWS_REGION", "us-east-1")
 # leaves it to be sent once a queue is there.
 if DEBUG:
     REMOTION_SQS_QUEUE_URL = env.text("REMOTION_SQS_QUEUE_URL")
+    REMOTION_SQS_DLQ_URL = env.text("REMOTION_SQS_DLQ_URL")
     REMOTION_BUCKET = env.text("REMOTION_BUCKET")
     REMOTION_SERVE_URL = env.text("REMOTION_SERVE_URL")
 else:
     REMOTION_SQS_QUEUE_URL = env.required("REMOTION_SQS_QUEUE_URL", "the stack's output QueueUrl")
+    REMOTION_SQS_DLQ_URL = env.required("REMOTION_SQS_DLQ_URL", "the stack's output DeadLetterQueueUrl")
     REMOTION_BUCKET = env.required("REMOTION_BUCKET", "the stack's output BucketName")
     REMOTION_SERVE_URL = env.required("REMOTION_SERVE_URL", "the address of the bundled Remotion site")
 
@@ -301,5 +303,7 @@ LOGGING = {
         # The root's handler serves these too; Django's own would print each line a second time.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # It tells where it has found its credentials, in each process, and before each command's own words.
+        "botocore": {"level": "WARNING"},
     },
 }

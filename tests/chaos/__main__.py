@@ -21,8 +21,8 @@ def main() -> int:
     parser.add_argument("--exports", type=int, default=int(variables.get("CHAOS_EXPORTS", "2000")))
     parser.add_argument("--seed", type=int, default=int(variables.get("CHAOS_SEED", "1")))
     parser.add_argument("--rate", type=float, default=14.0, help="how many exports are asked for in a second")
-    parser.add_argument("--limit", type=int, default=40, help="RENDER_MAX_CONCURRENCY")
-    parser.add_argument("--user-limit", type=int, default=10, help="RENDER_MAX_CONCURRENCY_PER_USER")
+    parser.add_argument("--limit", type=int, default=64, help="RENDER_MAX_CONCURRENCY")
+    parser.add_argument("--user-limit", type=int, default=12, help="RENDER_MAX_CONCURRENCY_PER_USER")
     parser.add_argument(
         "--break",
         dest="broken",

@@ -23,6 +23,7 @@ STARTS_BROKEN: Final = 0.005
 KILLS: Final = {"claim": 0.005, "start": 0.010, "report": 0.005, "look": 0.002}
 
 _LONG_RENDERS: Final = 0.04
+_MAX_THROTTLED: Final = 2
 
 
 class Ending(StrEnum):
@@ -206,13 +207,16 @@ class Plan:
         )
         return fate, dice.uniform(0.1, 1.5) if fate is Fate.LATE else dice.uniform(0.5, 10.0)
 
-    def start(self, *start: object) -> tuple[Start, bool]:
-        """Return what a start is answered, and whether its connection breaks where it isn't."""
-        dice = self._dice("start", *start)
+    def start(self, number: int, attempt: int, call: int) -> tuple[Start, bool]:
+        """Return what an attempt's start is answered at this call, and whether its connection breaks instead.
+
+        Two calls are throttled at the most: each pause is as long as all before it, and the time limit is short.
+        """
+        dice = self._dice("start", number, attempt, call)
         answer = _pick(
             dice.random(),
             {
-                Start.THROTTLED: STARTS_THROTTLED,
+                Start.THROTTLED: STARTS_THROTTLED if call <= _MAX_THROTTLED else 0.0,
                 Start.UNANSWERED: STARTS_UNANSWERED,
                 Start.BROKEN: STARTS_BROKEN,
             },

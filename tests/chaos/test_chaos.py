@@ -7,6 +7,8 @@ import pytest
 
 from localcloud.paths import ROOT
 
+COMMAND = "-m tests.chaos --exports 150 --limit 20 --user-limit 5 --folder".split()
+
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 
@@ -14,7 +16,7 @@ def test_every_rule_is_kept_while_everything_breaks(tmp_path: Path):
     folder = tmp_path / "chaos"
 
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--exports", "150", "--folder", folder],
+        [sys.executable, *COMMAND, folder],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

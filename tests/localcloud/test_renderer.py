@@ -477,7 +477,7 @@ def test_a_running_and_a_waiting_render_are_cancelled(world: World):
 def test_a_render_has_no_more_time_than_its_limit(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    with another(world, monkeypatch, tmp_path / "log", RENDER_TIME_LIMIT_S="3") as limited:
+    with another(world, monkeypatch, tmp_path / "log", RENDER_TIME_LIMIT_S="8") as limited:
         render_id = limited.start("Long", webhook=receiver.webhook(**of_export()))
         delivery = receiver.next()
         at = until(lambda: limited.progress(render_id), lambda at: at.timeoutTimestamp < at.currentTime)

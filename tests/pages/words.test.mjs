@@ -41,15 +41,6 @@ test('what remains is said for each state of a running export', () => {
 	assert.equal(words.remainingInWords({...row, status: 'pending', attempt: 2}), 'Waiting for a worker, attempt 2');
 });
 
-test('an error is parted from its stack', () => {
-	const text = 'Error: no data\n  in two lines\n    at Chart (bundle.js:1)\n    at x';
-	assert.deepEqual(words.partsOfError(text), {
-		message: 'Error: no data\n  in two lines',
-		stack: '    at Chart (bundle.js:1)\n    at x',
-	});
-	assert.deepEqual(words.partsOfError('plain'), {message: 'plain', stack: ''});
-});
-
 test('each refusal says what to do', () => {
 	assert.match(adviceFor(401, null, ''), /Sign in again/);
 	assert.match(adviceFor(403, null, 'CSRF Failed'), /Sign in again/);

@@ -14,7 +14,6 @@ import {
 	eventInWords,
 	formatInWords,
 	momentInWords,
-	partsOfError,
 	percentInWords,
 	sizeInWords,
 	statusInWords,
@@ -81,16 +80,14 @@ const showFailure = (now) => {
 			? 'The cause may pass: trying again can help.'
 			: 'Trying again as it is will most likely end the same way: mend the cause first.'
 		: 'It was cancelled before it was finished.';
-	const {message, stack} = partsOfError(now.errorMessage ?? '');
-	const stacks = new Set([stack, ...now.errors.map((error) => partsOfError(`\n${error.stack}`).stack)]);
-	stacks.delete('');
+	const stacks = now.errors.map(({stack}) => stack).filter((stack) => stack !== '');
 	failure.replaceChildren(
 		make('h2', {id: 'failure-title'}, hasFailed ? 'The export failed' : 'The export was cancelled'),
-		...(message === '' ? [] : [make('pre', {class: 'code message', tabindex: '0'}, message)]),
+		...(now.errorMessage ? [make('pre', {class: 'code message', tabindex: '0'}, now.errorMessage)] : []),
 		make('p', {class: 'muted'}, advice),
 		make('div', {class: 'actions'}, retry),
-		...[...stacks].map((lines) =>
-			make('details', {}, make('summary', {}, 'Where it happened'), make('pre', {class: 'code', tabindex: '0'}, lines)),
+		...stacks.map((stack) =>
+			make('details', {}, make('summary', {}, 'All that Remotion said'), make('pre', {class: 'code', tabindex: '0'}, stack)),
 		),
 	);
 };
@@ -150,7 +147,7 @@ const showEvents = (events) => {
 					'div',
 					{},
 					make('p', {}, hasSeveral ? `${eventInWords(type)} (attempt ${attempt})` : eventInWords(type)),
-					...(detail ? [make('p', {class: 'muted'}, partsOfError(detail).message)] : []),
+					...(detail ? [make('p', {class: 'muted'}, detail)] : []),
 				),
 			),
 		),

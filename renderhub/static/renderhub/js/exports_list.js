@@ -3,7 +3,7 @@
 
 import {make, setText} from './elements.js';
 import {Progress} from './progress.js';
-import {agoInWords, formatInWords, momentInWords, partsOfError, sizeInWords, statusInWords} from './words.js';
+import {agoInWords, formatInWords, momentInWords, sizeInWords, statusInWords} from './words.js';
 
 /** @typedef {import('./api.js').ExportRow} ExportRow */
 
@@ -59,7 +59,7 @@ class Entry {
 		this.#progress.show(row);
 		const hasFailed = row.status === 'failed' || row.status === 'cancelled';
 		this.#failure.hidden = !hasFailed;
-		setText(this.#message, hasFailed ? partsOfError(row.errorMessage ?? '').message : '');
+		setText(this.#message, hasFailed ? (row.errorMessage ?? '') : '');
 		this.#retry.setAttribute('aria-label', `Retry ${row.title}`);
 	}
 }

@@ -135,14 +135,3 @@ const EVENTS = /** @type {Record<string, string>} */ ({
 
 /** @param {string} type */
 export const eventInWords = (type) => EVENTS[type] ?? type.replaceAll('_', ' ');
-
-/**
- * Parts an error's message from the stack that may follow it: Remotion passes on both in one text.
- *
- * @param {string} text
- * @returns {{message: string, stack: string}}
- */
-export const partsOfError = (text) => {
-	const start = text.search(/\n\s+at /);
-	return start < 0 ? {message: text, stack: ''} : {message: text.slice(0, start), stack: text.slice(start + 1)};
-};
