@@ -32,6 +32,12 @@ TIMEOUT: Final = Failure(
     cause="The render did not end within its time limit.",
     advice="Shorten the video, or give the Remotion function more memory, then retry.",
 )
+THROTTLED: Final = Failure(
+    code="throttled",
+    retryable=True,
+    cause="AWS had no free Lambda concurrency for the render.",
+    advice="Ask AWS for a higher concurrency quota, or lower RENDER_MAX_CONCURRENCY.",
+)
 RENDER_LOST: Final = Failure(
     code="render_lost",
     retryable=True,
@@ -83,12 +89,7 @@ _BY_MESSAGE: Final[Sequence[tuple[re.Pattern[str], Failure]]] = tuple(
         ),
         (
             r"toomanyrequests|rate exceeded|concurrentinvocationlimit|concurrency limit",
-            Failure(
-                code="throttled",
-                retryable=True,
-                cause="AWS had no free Lambda concurrency for the render.",
-                advice="Ask AWS for a higher concurrency quota, or lower RENDER_MAX_CONCURRENCY.",
-            ),
+            THROTTLED,
         ),
         (
             r"accessdenied|access denied|not authorized to perform|forbidden",
