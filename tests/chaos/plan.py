@@ -208,7 +208,7 @@ class Plan:
         return fate, dice.uniform(0.1, 1.5) if fate is Fate.LATE else dice.uniform(0.5, 10.0)
 
     def start(self, number: int, attempt: int, call: int) -> tuple[Start, bool]:
-        """Return what an attempt's start is answered at this call, and whether its connection breaks instead.
+        """Return what an attempt's start is answered at this call, and whether the connection breaks instead.
 
         Two calls are throttled at the most: each pause is as long as all before it, and the time limit is short.
         """

@@ -7,7 +7,7 @@ import pytest
 
 from localcloud.paths import ROOT
 
-COMMAND = "-m tests.chaos --exports 150 --limit 20 --user-limit 5 --folder".split()
+COMMAND = ["-m", "tests.chaos", "--exports", "150", "--limit", "20", "--user-limit", "5", "--folder"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
