@@ -210,7 +210,7 @@ class Plan:
     def start(self, number: int, attempt: int, call: int) -> tuple[Start, bool]:
         """Return what an attempt's start is answered at this call, and whether the connection breaks instead.
 
-        Two calls are throttled at the most: each pause is as long as all before it, and the time limit is short.
+        Two calls are throttled at the most: each pause is as long as all before it, and the limit is short.
         """
         dice = self._dice("start", number, attempt, call)
         answer = _pick(

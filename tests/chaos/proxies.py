@@ -61,6 +61,8 @@ class QueueProxy:
         if self.down:
             self._ledger.refusals += 1
             raise DroppedError
+        if not request.headers["x-amz-target"].endswith("SendMessageBatch"):
+            return await wire.forward(request, self._port)
         sent = json.loads(request.body)
         bodies = [entry["MessageBody"] for entry in sent["Entries"]]
         for body in bodies:
