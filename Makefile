@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast check
+.PHONY: help install demo run test test-fast chaos check schema bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -26,21 +26,39 @@ test: install ## Run all tests, with coverage
 test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 	@$(VENV)/pytest -m "not slow"
 
-check: $(STAMPS)/venv compositions/node_modules/.package-lock.json ## Run all that CI runs besides the tests
+chaos: install ## Break everything while 2,000 exports run (CHAOS_EXPORTS=, CHAOS_SEED=), and count what was kept
+	@$(VENV)/python -m tests.chaos
+
+check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \
+		##  Run all that CI runs besides the tests
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy .
 	$(VENV)/lint-imports
 	$(VENV)/cfn-lint infra/template.yaml
-	$(if $(TEMPLATES),$(VENV)/djlint --lint --check --quiet $(TEMPLATES))
+	$(if $(TEMPLATES),$(VENV)/djlint --lint --quiet $(TEMPLATES))
 	$(VENV)/python manage.py makemigrations --check --dry-run
-	cd compositions && npm run --silent typecheck
+	@mkdir -p build
+	$(call write_schema,build/openapi.yaml)
+	@diff -u docs/openapi.yaml build/openapi.yaml || { \
+		echo "docs/openapi.yaml is not what the code says; make schema writes it anew"; exit 1; }
+	npm run --silent --prefix compositions typecheck
+	npm run --silent --prefix localcloud/renderer typecheck
+	compositions/node_modules/.bin/tsc --project renderhub/jsconfig.json
+
+schema: $(STAMPS)/venv ## Write docs/openapi.yaml anew
+	$(call write_schema,docs/openapi.yaml)
+
+write_schema = $(VENV)/python manage.py spectacular --validate --fail-on-warn --file $(1)
+
+bench: install ## Measure what the whole system adds to a bare render
+	@$(VENV)/python -m benchmarks.export
 
 # --- What is installed, each once and again when its list changes ---------------------------------------------
 
 # At the same time, since each waits for the network most of the time.
 install:
-	@$(MAKE) --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
 		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)

@@ -1,5 +1,6 @@
 """Why exports fail: each cause with its code, whether trying again can help, and what to do about it."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ TIMEOUT: Final = Failure(
     retryable=True,
     cause="The render did not end within its time limit.",
     advice="Shorten the video, or give the Remotion function more memory, then retry.",
+)
+THROTTLED: Final = Failure(
+    code="throttled",
+    retryable=True,
+    cause="AWS had no free Lambda concurrency for the render.",
+    advice="Ask AWS for a higher concurrency quota, or lower RENDER_MAX_CONCURRENCY.",
 )
 RENDER_LOST: Final = Failure(
     code="render_lost",
@@ -82,12 +89,7 @@ _BY_MESSAGE: Final[Sequence[tuple[re.Pattern[str], Failure]]] = tuple(
         ),
         (
             r"toomanyrequests|rate exceeded|concurrentinvocationlimit|concurrency limit",
-            Failure(
-                code="throttled",
-                retryable=True,
-                cause="AWS had no free Lambda concurrency for the render.",
-                advice="Ask AWS for a higher concurrency quota, or lower RENDER_MAX_CONCURRENCY.",
-            ),
+            THROTTLED,
         ),
         (
             r"accessdenied|access denied|not authorized to perform|forbidden",
@@ -148,6 +150,45 @@ def classify(errors: Sequence[RenderFailure]) -> Failure:
             if pattern.search(error.message):
                 return failure
     return COMPOSITION_FAILED
+
+
+def readable(errors: Sequence[RenderFailure], *, secrets: Sequence[str]) -> tuple[RenderFailure, ...]:
+    """Return Remotion's errors as users may read them.
+
+    A message is one line of what happened; what else it said is in the stack. Some of Remotion's messages are
+    a whole stack, and some quote the request that failed, in which the webhook's secret stands.
+
+    Args:
+        errors: as they were reported.
+        secrets: what nobody may read.
+    """
+    return tuple(_readable(error, secrets) for error in errors[:_MAX_ERRORS])
+
+
+_MAX_ERRORS: Final = 5
+_MAX_MESSAGE_CHARS: Final = 2_000
+_MAX_STACK_CHARS: Final = 4_000
+_PREFIX: Final = re.compile(r"^(Error:\s*)+")
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def _readable(error: RenderFailure, secrets: Sequence[str]) -> RenderFailure:
+    message, stack = (_clean(text, secrets) for text in (error.message, error.stack))
+    line, _, rest = message.partition("\n")
+    if rest.strip() not in stack:
+        stack = f"{message}\n{stack}".rstrip()
+    line = _PREFIX.sub("", line).strip()
+    return RenderFailure(
+        message=line[:_MAX_MESSAGE_CHARS] or "Remotion gave no reason.", stack=stack[:_MAX_STACK_CHARS]
+    )
+
+
+def _clean(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        # As it is, and as it stands in JSON that is quoted.
+        for written in {secret, json.dumps(secret)[1:-1]}:
+            text = text.replace(written, "[secret]")
+    return _UNSTORABLE.sub("\ufffd", text).strip()
 
 
 def by_code(code: str) -> Failure | None:

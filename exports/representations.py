@@ -1,8 +1,11 @@
 """How an export looks to its owner, over HTTP and over the socket."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, Sum
 
@@ -52,12 +55,35 @@ def queue_position(export: ExportRequest) -> int | None:
 
     The line turns by users, so it is its place among its owner's own, times the number of users who wait.
     """
-    if export.status != Status.PENDING or export.slot is not None:
+    if not _waits(export):
         return None
     ahead = Q(priority__lt=export.priority) | Q(priority=export.priority, queued_at__lt=export.queued_at)
     ahead |= Q(priority=export.priority, queued_at=export.queued_at, id__lt=export.pk)
     place = ExportRequest.objects.waiting().filter(ahead, user_id=export.user_id).count() + 1
     return place * max(ExportRequest.objects.line().count(), 1)
+
+
+def queue_positions(exports: Iterable[ExportRequest]) -> dict[UUID, int]:
+    """Return :func:`queue_position` of those of these exports that wait, in two queries for all of them.
+
+    It reads the keys of all that their owners have waiting.
+    """
+    waiting = {export.pk: export.user_id for export in exports if _waits(export)}
+    if not waiting:
+        return {}
+    users = max(ExportRequest.objects.line().count(), 1)
+    places: Counter[Any] = Counter()
+    positions = {}
+    lanes = ExportRequest.objects.waiting().filter(user_id__in=set(waiting.values()))
+    for export_id, user_id in lanes.values_list("pk", "user_id"):
+        places[user_id] += 1
+        if export_id in waiting:
+            positions[export_id] = places[user_id] * users
+    return positions
+
+
+def _waits(export: ExportRequest) -> bool:
+    return export.status == Status.PENDING and export.slot is None
 
 
 def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:

@@ -4,13 +4,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from exports.compositions import known_compositions
 from exports.models import Codec, ExportRequest, Priority, Project
 from exports.props import props_errors, schema_error
 from exports.representations import queue_position
 from exports.services import Stopping
 from exports.states import Event, Status
+from renderhub.problems import pointer_part
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -23,11 +26,12 @@ class StrictSerializer(serializers.Serializer[Any]):
             if unknown:
                 known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
                 raise serializers.ValidationError(
-                    {name: [f"There is no such field; there are {known}."] for name in unknown}
+                    {pointer_part(name): [f"There is no such field; there are {known}."] for name in unknown}
                 )
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class PropsField(serializers.JSONField):
     """A JSON object."""
 
@@ -35,6 +39,9 @@ class PropsField(serializers.JSONField):
         """Refuse whatever is no object."""
         if not isinstance(data, dict):
             raise serializers.ValidationError("Props must be a JSON object.")
+        errors = props_errors(data, None)
+        if errors:
+            raise serializers.ValidationError([message for _, message in errors])
         return super().to_internal_value(data)
 
 
@@ -57,6 +64,32 @@ def validate_serve_url(value: str) -> None:
     raise serializers.ValidationError("This address is not among those that SERVE_URL_ALLOWED lists.")
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True, "nullable": True})
+class PropsSchemaField(serializers.JSONField):
+    """A JSON Schema (2020-12) that can be met and names nothing outside of itself, or null."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse a schema that no props could be checked against."""
+        error = schema_error(data)
+        if error:
+            raise serializers.ValidationError(error)
+        return super().to_internal_value(data)
+
+
+_MAX_NAMED = 20
+
+
+def composition_error(composition_id: str, serve_url: str) -> str | None:
+    """Return what is wrong with a composition that a site is known not to have, ``None`` otherwise."""
+    known = known_compositions(serve_url or settings.REMOTION_SERVE_URL)
+    if known is None or composition_id in known:
+        return None
+    names = sorted(known)
+    listed = ", ".join(names[:_MAX_NAMED]) or "none"
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"The site has no composition of this id; it has {listed}{more}."
+
+
 class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
     """A project, as its owner sees and edits it."""
 
@@ -66,7 +99,12 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
         source="serve_url", max_length=2000, required=False, allow_blank=True, validators=[validate_serve_url]
     )
     inputProps = PropsField(source="input_props", required=False)
-    propsSchema = serializers.JSONField(source="props_schema", required=False, allow_null=True)
+    propsSchema = PropsSchemaField(
+        source="props_schema",
+        required=False,
+        allow_null=True,
+        help_text="JSON Schema (2020-12) that an export's props must meet.",
+    )
     createdAt = serializers.DateTimeField(source="created_at", read_only=True)
     updatedAt = serializers.DateTimeField(source="updated_at", read_only=True)
 
@@ -84,12 +122,16 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
             "updatedAt",
         ]
 
-    def validate_propsSchema(self, value: Any) -> Any:  # noqa: N802  # DRF names it after the field
-        """Refuse a schema that no props could be checked against."""
-        error = None if value is None else schema_error(value)
-        if error:
-            raise serializers.ValidationError(error)
-        return value
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a composition that the site doesn't have, where either of the two is set."""
+        if attrs.keys() & {"composition_id", "serve_url"}:
+            composition_id, serve_url = (
+                attrs.get(name, getattr(self.instance, name, "")) for name in ("composition_id", "serve_url")
+            )
+            error = composition_error(composition_id, serve_url)
+            if error:
+                raise serializers.ValidationError({"compositionId": [error]})
+        return attrs
 
 
 class ExportOrderSerializer(StrictSerializer):
@@ -110,8 +152,12 @@ class ExportOrderSerializer(StrictSerializer):
             for pointer, message in errors:
                 nested.setdefault(f"inputProps{pointer}", []).append(message)
             raise serializers.ValidationError(nested)
+        composition_id = attrs.get("composition_id", project.composition_id)
+        error = composition_error(composition_id, project.serve_url)
+        if error:
+            raise serializers.ValidationError({"compositionId": [error]})
         return {
-            "composition_id": attrs.get("composition_id", project.composition_id),
+            "composition_id": composition_id,
             "codec": attrs.get("codec", project.codec),
             "serve_url": project.serve_url or settings.REMOTION_SERVE_URL,
             "input_props": props,
@@ -168,25 +214,35 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
     status = serializers.ChoiceField(choices=Status.choices)
-    progress = serializers.FloatField(min_value=0, max_value=1)
-    etaSeconds = serializers.FloatField(allow_null=True)
-    queuePosition = serializers.IntegerField(allow_null=True, min_value=1)
-    queueMessageId = serializers.CharField(allow_null=True)
-    renderId = serializers.CharField(allow_null=True)
+    progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
+    etaSeconds = serializers.FloatField(
+        allow_null=True,
+        help_text="How long it still takes if it goes on as it went; null before that can be told.",
+    )
+    queuePosition = serializers.IntegerField(
+        allow_null=True,
+        min_value=1,
+        help_text="About how many exports start until this one does; null where it need not wait.",
+    )
+    queueMessageId = serializers.CharField(allow_null=True, help_text="Null: not on the queue yet.")
+    renderId = serializers.CharField(allow_null=True, help_text="Remotion's id, once it has started.")
     bucketName = serializers.CharField(allow_null=True)
-    outputUrl = serializers.URLField(allow_null=True)
+    outputUrl = serializers.URLField(
+        allow_null=True,
+        help_text="Opens the file until outputExpiresAt, for whoever has it; made anew on each call.",
+    )
     outputExpiresAt = serializers.DateTimeField(allow_null=True)
     outputSizeBytes = serializers.IntegerField(allow_null=True)
-    errorMessage = serializers.CharField(allow_null=True)
+    errorMessage = serializers.CharField(allow_null=True, help_text="Why it failed, in Remotion's words.")
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # the wire's name, which DRF uses too
-    retryable = serializers.BooleanField()
-    attempt = serializers.IntegerField()
+    retryable = serializers.BooleanField(help_text="Whether trying again can help.")
+    attempt = serializers.IntegerField(help_text="1, and one more with each further try.")
     cost = CostSerializer()
     createdAt = serializers.DateTimeField()
     startedAt = serializers.DateTimeField(allow_null=True)
     completedAt = serializers.DateTimeField(allow_null=True)
     updatedAt = serializers.DateTimeField()
-    version = serializers.IntegerField()
+    version = serializers.IntegerField(help_text="Higher is newer, whichever way it came.")
 
 
 class HistoryItemSerializer(serializers.Serializer[Any]):

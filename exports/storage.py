@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 from django.conf import settings
@@ -30,6 +32,23 @@ def presign(*, bucket_name: str, key: str, now: datetime) -> OutputUrl:
         "get_object", Params={"Bucket": bucket_name, "Key": key}, ExpiresIn=settings.OUTPUT_URL_TTL_S
     )
     return OutputUrl(url=url, expires_at=now + timedelta(seconds=settings.OUTPUT_URL_TTL_S))
+
+
+def public_origin() -> str:
+    """Return the origin of the presigned addresses, for a page's policy; empty where there is no bucket."""
+    return _origin(settings.S3_PUBLIC_ENDPOINT_URL, settings.REMOTION_BUCKET)
+
+
+@cache
+def _origin(endpoint_url: str, bucket_name: str) -> str:
+    if not bucket_name:
+        return ""
+    # Whether the bucket's name is part of the host depends on the endpoint and on the name: boto3 decides.
+    url = aws.s3(endpoint_url or None).generate_presigned_url(
+        "get_object", Params={"Bucket": bucket_name, "Key": "any"}
+    )
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def find_output(key: str) -> int | None:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import viewsets
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
@@ -29,6 +29,7 @@ from exports.serializers import (
     TimelineSerializer,
 )
 from exports.states import RUNNING
+from renderhub.openapi import refusal
 from renderhub.problems import Problem
 
 
@@ -41,6 +42,42 @@ class NewestFirst(CursorPagination):
     ordering = "-id"
 
 
+_IN_USE = "Exports of this project are running. Wait for them or cancel them, then delete it."
+
+_PROJECT = OpenApiExample(
+    "project",
+    request_only=True,
+    value={
+        "title": "Quarterly figures",
+        "compositionId": "MainComposition",
+        "codec": "h264",
+        "inputProps": {"title": "Q3"},
+        "propsSchema": {"type": "object", "properties": {"title": {"type": "string", "maxLength": 80}}},
+    },
+)
+
+
+@extend_schema_view(
+    list=extend_schema(operation_id="listProjects", summary="List one's own projects, newest first"),
+    create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_PROJECT]),
+    retrieve=extend_schema(operation_id="getProject", summary="Read a project"),
+    partial_update=extend_schema(
+        operation_id="changeProject",
+        summary="Change a project",
+        description="Exports that were asked for before stay as they are: they have copies.",
+        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True)],
+    ),
+    destroy=extend_schema(
+        operation_id="deleteProject",
+        summary="Delete a project",
+        description="Its exports stay in the history.",
+        responses={
+            204: OpenApiResponse(description="It is gone."),
+            **refusal(HTTPStatus.CONFLICT, "project-in-use", _IN_USE, "Exports of the project are running."),
+        },
+    ),
+)
+@extend_schema(tags=["projects"])
 class ProjectViewSet(viewsets.ModelViewSet[Project]):
     """One's own projects."""
 
@@ -64,15 +101,47 @@ class ProjectViewSet(viewsets.ModelViewSet[Project]):
             raise Problem(
                 HTTPStatus.CONFLICT,
                 "project-in-use",
-                "Exports of this project are running. Wait for them or cancel them, then delete it.",
+                _IN_USE,
             )
         instance.delete()
+
+
+_ACCEPTED = OpenApiExample(
+    "accepted",
+    value={
+        "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
+        "status": "pending",
+        "queueMessageId": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "attempt": 1,
+        "createdAt": "2026-01-02T03:04:05.678000Z",
+    },
+)
 
 
 class ExportCreateView(APIView):
     """Asks for an export of a project."""
 
-    @extend_schema(request=ExportOrderSerializer, responses={202: ExportAcceptedSerializer})
+    @extend_schema(
+        operation_id="createExport",
+        summary="Ask for an export",
+        description=(
+            "Everything in the body is optional: what it leaves out is the project's. Its `inputProps` are "
+            "merged over the project's, one key at a time. Nothing is recorded unless all of it is right."
+        ),
+        tags=["exports"],
+        request=ExportOrderSerializer,
+        examples=[
+            OpenApiExample("as the project is", value={}, request_only=True),
+            OpenApiExample("props", value={"inputProps": {"title": "Q3"}, "codec": "vp9"}, request_only=True),
+        ],
+        responses={
+            202: OpenApiResponse(
+                ExportAcceptedSerializer,
+                description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
+                examples=[_ACCEPTED],
+            )
+        },
+    )
     def post(self, request: Request, project_id: UUID) -> Response:
         """Record an export and put it on the queue. Everything in the body is optional."""
         project = get_object_or_404(Project.objects.visible_to(request.user), pk=project_id)
@@ -91,7 +160,12 @@ class ExportCreateView(APIView):
 class ExportStatusView(APIView):
     """Tells where an export stands."""
 
-    @extend_schema(responses=ExportStatusSerializer)
+    @extend_schema(
+        operation_id="getExportStatus",
+        summary="See where an export stands",
+        tags=["exports"],
+        responses=ExportStatusSerializer,
+    )
     def get(self, request: Request, export_id: UUID) -> Response:
         """Return the export's status, with an address of its file once it is completed."""
         export = get_object_or_404(_seen_by(request).defer("input_props", "timeline"), pk=export_id)
@@ -101,7 +175,12 @@ class ExportStatusView(APIView):
 class ExportEventsView(APIView):
     """Tells what happened to an export."""
 
-    @extend_schema(responses=TimelineSerializer)
+    @extend_schema(
+        operation_id="getExportEvents",
+        summary="Read an export's timeline, oldest first",
+        tags=["exports"],
+        responses=TimelineSerializer,
+    )
     def get(self, request: Request, export_id: UUID) -> Response:
         """Return the export's timeline, oldest first."""
         export = get_object_or_404(_seen_by(request).only("timeline"), pk=export_id)
@@ -111,7 +190,22 @@ class ExportEventsView(APIView):
 class ExportRetryView(APIView):
     """Asks for a further attempt."""
 
-    @extend_schema(request=None, responses={202: ExportAcceptedSerializer})
+    @extend_schema(
+        operation_id="retryExport",
+        summary="Render a failed or cancelled export again",
+        tags=["exports"],
+        request=None,
+        responses={
+            202: OpenApiResponse(ExportAcceptedSerializer, description="A further attempt has begun."),
+            **refusal(
+                HTTPStatus.CONFLICT,
+                "wrong-status",
+                "Only a failed or cancelled export can be retried; this one is completed.",
+                "The export is running, or completed.",
+                exportStatus="completed",
+            ),
+        },
+    )
     def post(self, request: Request, export_id: UUID) -> Response:
         """Render a failed or cancelled export again."""
         get_object_or_404(_seen_by(request).only("pk"), pk=export_id)
@@ -120,16 +214,32 @@ class ExportRetryView(APIView):
                 export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
             )
         except services.WrongStatusError as error:
-            raise Problem(
-                HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status
-            ) from error
+            raise _conflict(error) from error
         return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED)
 
 
 class ExportCancelView(APIView):
     """Cancels an export."""
 
-    @extend_schema(request=None, responses=CancelledSerializer)
+    @extend_schema(
+        operation_id="cancelExport",
+        summary="Cancel an export",
+        tags=["exports"],
+        request=None,
+        responses={
+            200: OpenApiResponse(
+                CancelledSerializer,
+                description="It is cancelled; render says what that means for its render.",
+            ),
+            **refusal(
+                HTTPStatus.CONFLICT,
+                "wrong-status",
+                "Only an export that has not ended can be cancelled; this one is completed.",
+                "It has ended.",
+                exportStatus="completed",
+            ),
+        },
+    )
     def post(self, request: Request, export_id: UUID) -> Response:
         """Cancel an export that has not ended, and stop its render where that is still possible."""
         get_object_or_404(_seen_by(request).only("pk"), pk=export_id)
@@ -138,9 +248,7 @@ class ExportCancelView(APIView):
                 export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
             )
         except services.WrongStatusError as error:
-            raise Problem(
-                HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status
-            ) from error
+            raise _conflict(error) from error
         return Response(
             {
                 "exportId": str(export.pk),
@@ -152,6 +260,11 @@ class ExportCancelView(APIView):
         )
 
 
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="listExports", summary="List one's own exports, newest first", tags=["exports"]
+    )
+)
 class ExportHistoryView(ListAPIView[ExportRequest]):
     """One's own exports, newest first."""
 
@@ -166,3 +279,7 @@ class ExportHistoryView(ListAPIView[ExportRequest]):
 
 def _seen_by(request: Request) -> QuerySet[ExportRequest]:
     return ExportRequest.objects.visible_to(request.user)
+
+
+def _conflict(error: services.WrongStatusError) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status)

@@ -1,17 +1,18 @@
 """Where the worker and Remotion report. Nothing looks at a body before its signature is proven."""
 
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
-from exports import queue, services
+from exports import failures, queue, services
 from lambda_worker import contract, signing
 from lambda_worker.contract import (
     Answer,
@@ -23,19 +24,25 @@ from lambda_worker.contract import (
     RenderTimeout,
     Webhook,
 )
-from renderhub.problems import problem_response
+from renderhub.problems import problem_response, too_large
 
 log = structlog.get_logger(__name__)
 
 
 @csrf_exempt
-@require_POST
 def receive(request: HttpRequest) -> HttpResponse:
     """Take one webhook: verify, parse, apply, answer."""
+    if request.method != "POST":
+        refusal = problem_response(HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Reports are posted.")
+        refusal["Allow"] = "POST"
+        return refusal
     try:
-        scheme = signing.verify(
-            request.body, request.headers.get(signing.HEADER), secrets=settings.WEBHOOK_SECRETS
-        )
+        body = request.body
+    except RequestDataTooBig:
+        # An ASGI server's wrapper limits bodies before this; under WSGI Django does.
+        return problem_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, *too_large(settings.MAX_BODY_BYTES))
+    try:
+        scheme = signing.verify(body, request.headers.get(signing.HEADER), secrets=settings.WEBHOOK_SECRETS)
         webhook = _parse(request, scheme)
     except signing.SignatureError as error:
         log.warning("webhook.refused", reason=str(error))
@@ -79,7 +86,11 @@ def _apply(webhook: Webhook) -> Answer:
             services.put_off_start(report=webhook, now=now)
         case RenderSuccess():
             services.complete_export(report=webhook, queue=queue.get_queue(), now=now)
-        case RenderError() | RenderTimeout():
+        case RenderError():
+            errors = failures.readable(webhook.errors, secrets=settings.WEBHOOK_SECRETS)
+            report = replace(webhook, errors=errors)
+            services.fail_render(report=report, queue=queue.get_queue(), now=now)
+        case RenderTimeout():
             services.fail_render(report=webhook, queue=queue.get_queue(), now=now)
         case _:
             assert_never(webhook)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Final, Self, dataclass_transform
+from typing import Annotated, Any, ClassVar, Final, Protocol, Self, dataclass_transform
 
 RENDER_VIDEO: Final = "RENDER_VIDEO"
 
@@ -55,6 +55,51 @@ def output_key(*, export_id: str, attempt: int, codec: str) -> str:
     return f"renders/export-{export_id}{suffix}.{CODEC_EXTENSIONS[codec]}"
 
 
+# --- Bounds -------------------------------------------------------------------------------------------------
+
+# No wider than what every database keeps: a value beyond them is refused here, not by one of them later.
+
+
+class _Bound(Protocol):
+    def refuse(self, value: Any) -> str | None:
+        """Return what a value beyond the bound must be, ``None`` for one within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A number's bounds, both included."""
+
+    least: float
+    greatest: float
+
+    def refuse(self, value: Any) -> str | None:
+        """Return what a number out of bounds must be."""
+        # Written so that a NaN is refused too.
+        return None if self.least <= value <= self.greatest else f"from {self.least} to {self.greatest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Text of so many characters at the most, without those that databases or encoders refuse."""
+
+    max_chars: int
+
+    def refuse(self, value: Any) -> str | None:
+        """Return what an unfit text must be."""
+        if len(value) <= self.max_chars and not _UNSTORABLE.search(value):
+            return None
+        return f"a text of at most {self.max_chars} characters, without NUL and lone surrogates"
+
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+Ordinal = Annotated[int, Within(1, 2**31 - 1)]
+Bytes = Annotated[int, Within(0, 2**63 - 1)]
+Fraction = Annotated[float, Within(0, 1)]
+Dollars = Annotated[float, Within(0, 100_000)]
+Name = Annotated[str, Short(100)]
+
+
 # --- Conversion ---------------------------------------------------------------------------------------------
 
 
@@ -70,7 +115,7 @@ def _camel(name: str) -> str:
 
 @cache
 def _hints(cls: builtins.type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _dump(value: Any) -> Any:
@@ -83,7 +128,14 @@ def _dump(value: Any) -> Any:
 
 def _parse_value(hint: Any, value: Any, path: str) -> Any:
     arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is types.UnionType:
+    if typing.get_origin(hint) is Annotated:
+        kind, bound = arguments
+        parsed = _parse_value(kind, value, path)
+        wanted = bound.refuse(parsed)
+        if wanted:
+            raise ContractError(f"{path} must be {wanted}")
+        return parsed
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
         if value is None:
             return None
         return _parse_value(next(kind for kind in arguments if kind is not type(None)), value, path)
@@ -204,8 +256,8 @@ class StartMessage(_Wire):
     export_id: str
     project_id: str
     user_id: str
-    attempt: int
-    version: int
+    attempt: Ordinal
+    version: Ordinal
     render_config: RenderConfig
 
 
@@ -218,11 +270,11 @@ class PollMessage(_Wire):
     export_id: str
     project_id: str
     user_id: str
-    attempt: int
-    version: int
+    attempt: Ordinal
+    version: Ordinal
     codec: str
-    render_id: str
-    bucket_name: str
+    render_id: Name
+    bucket_name: Name
     webhook_url: str
 
 
@@ -272,13 +324,13 @@ class RenderCosts(_Wire):
         amount_usd: US dollars.
     """
 
-    amount_usd: float
+    amount_usd: Dollars
 
 
 @_wire
 class _Webhook(_Wire):
     export_id: str
-    attempt: int
+    attempt: Ordinal
 
 
 @_wire
@@ -292,8 +344,8 @@ class RenderStarted(_Webhook):
 
     type: ClassVar[str] = "render_started"
 
-    token: str
-    version: int
+    token: Name
+    version: Ordinal
 
 
 @_wire
@@ -306,10 +358,10 @@ class RenderProgress(_Webhook):
 
     type: ClassVar[str] = "render_progress"
 
-    render_id: str
-    bucket_name: str
-    progress: float = 0.0
-    token: str | None = None
+    render_id: Name
+    bucket_name: Name
+    progress: Fraction = 0.0
+    token: Name | None = None
     costs: RenderCosts | None = None
 
 
@@ -319,8 +371,8 @@ class RenderThrottled(_Webhook):
 
     type: ClassVar[str] = "render_throttled"
 
-    token: str
-    reason: str = ""
+    token: Name
+    reason: Name = ""
 
 
 @_wire
@@ -334,11 +386,11 @@ class RenderSuccess(_Webhook):
 
     type: ClassVar[str] = "render_success"
 
-    render_id: str
-    bucket_name: str
+    render_id: Name
+    bucket_name: Name
     output_key: str | None = None
     output_file: str = ""
-    output_size_bytes: int | None = None
+    output_size_bytes: Bytes | None = None
     costs: RenderCosts | None = None
 
 
@@ -356,10 +408,10 @@ class RenderError(_Webhook):
 
     errors: tuple[RenderFailure, ...]
     retryable: bool | None = None
-    code: str | None = None
-    render_id: str | None = None
-    bucket_name: str | None = None
-    token: str | None = None
+    code: Name | None = None
+    render_id: Name | None = None
+    bucket_name: Name | None = None
+    token: Name | None = None
     costs: RenderCosts | None = None
 
 
@@ -369,8 +421,8 @@ class RenderTimeout(_Webhook):
 
     type: ClassVar[str] = "render_timeout"
 
-    render_id: str
-    bucket_name: str
+    render_id: Name
+    bucket_name: Name
     costs: RenderCosts | None = None
 
 
@@ -455,19 +507,19 @@ class CustomData(_Wire):
     """What Remotion is given at the start and sends back; ASCII, 1,024 bytes at the most."""
 
     export_id: str
-    attempt: int
+    attempt: Ordinal
 
 
 @_wire
 class _RemotionCosts(_Wire):
-    estimated_cost: float = 0.0
+    estimated_cost: Dollars = 0.0
 
 
 @_wire
 class _RemotionWebhook(_Wire):
     type: str
-    render_id: str
-    bucket_name: str
+    render_id: Name
+    bucket_name: Name
     custom_data: CustomData
     errors: tuple[RenderFailure, ...] = ()
     costs: _RemotionCosts | None = None

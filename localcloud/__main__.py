@@ -50,9 +50,7 @@ def main() -> int:
         return 2
     for each in _SIGNALS:
         signal.signal(each, _interrupt)
-    # Nothing here is to be reached through a proxy.
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, (os.environ.get(name), ports.HOST, "localhost")))
+    ports.bypass_proxies()
     try:
         command()
     except LocalCloudError as error:

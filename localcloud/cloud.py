@@ -12,7 +12,7 @@ from infra.package_worker import package
 from localcloud import ports
 from localcloud.browser import find_browser
 from localcloud.checkout_secrets import CheckoutSecrets
-from localcloud.ministack import MiniStack
+from localcloud.ministack import MiniStack, last_port
 from localcloud.paths import SITE, STATE
 from localcloud.processes import Process, kill_marked, stop
 from localcloud.renderer import Renderer
@@ -107,9 +107,11 @@ class LocalCloud:
         processes: list[Process] = []
         running.callback(stop, processes)
 
+        account_state = self._state / "aws"
         self._account = MiniStack(
-            port=ports.choose_port(ports.MINISTACK),
-            state=self._state / "aws",
+            # Where it was before, if that is free: exports that still run name its addresses.
+            port=ports.choose_port(last_port(account_state) or ports.MINISTACK),
+            state=account_state,
             log=self.logs / "ministack.log",
             # The worker's calls of Remotion's function go to the renderer, those of all else to MiniStack.
             environment={

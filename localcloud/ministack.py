@@ -1,6 +1,7 @@
 """MiniStack, the AWS that runs as one process on this machine."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,18 @@ _ROOT_CREDENTIAL: Final = "test"
 
 _SERVICES: Final = ("cloudformation", "iam", "lambda", "logs", "s3", "sqs", "sts")
 """What the template and its users need."""
+
+
+def last_port(state: Path) -> int | None:
+    """Return where the MiniStack that keeps its things in ``state`` has last listened, if it has run."""
+    try:
+        return int(_port_file(state).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _port_file(state: Path) -> Path:
+    return state / "port"
 
 
 class MiniStack:
@@ -46,6 +59,8 @@ class MiniStack:
             on_exit: called once it has ended, for whatever reason.
         """
         self.endpoint = f"http://{HOST}:{port}"
+        self._port = port
+        self._records = state / "state"
         self._temporary = state / "tmp"
         settings = {
             "GATEWAY_PORT": str(port),
@@ -56,7 +71,7 @@ class MiniStack:
             "AUTH": "true",
             "PERSIST_STATE": "1",
             "S3_PERSIST": "1",
-            "STATE_DIR": str(state / "state"),
+            "STATE_DIR": str(self._records),
             "S3_DATA_DIR": str(state / "s3"),
             # Two listeners that it would open on every address.
             "IOT_MTLS_ENABLED": "0",
@@ -82,11 +97,25 @@ class MiniStack:
         # A killed MiniStack leaves the code of its Lambda functions here.
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
+        self._move_records()
         self.process.start()
 
     def wait_until_ready(self) -> None:
         """Return once it answers."""
         self.process.wait_until_ready(timeout_s=60)
+
+    def _move_records(self) -> None:
+        """Let the records of a run at another port name this one: all such addresses are MiniStack's own.
+
+        MiniStack knows its queues by address, and would poll none for Lambda that has the old one.
+        """
+        address = re.compile(rf"{re.escape(HOST)}:\d+/")
+        for path in self._records.glob("*.json"):
+            text = path.read_text()
+            moved = address.sub(f"{HOST}:{self._port}/", text)
+            if moved != text:
+                path.write_text(moved)
+        _port_file(self._records.parent).write_text(str(self._port))
 
     def client(self, service: str) -> Any:
         """Return a boto3 client for ``service`` with the root user's rights."""

@@ -41,6 +41,12 @@ def held_choice() -> Iterator[None]:
         yield
 
 
+def bypass_proxies() -> None:
+    """Have this process and its children reach what is on this machine without a proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST, "localhost")))
+
+
 def wait_until_listening(port: int, *, timeout_s: float) -> bool:
     """Return whether somebody accepts connections at ``port`` before the time is over."""
     deadline = time.monotonic() + timeout_s

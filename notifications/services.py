@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from django.contrib.auth import get_user_model
@@ -64,6 +65,19 @@ def send_due(*, now: datetime, transports: Mapping[str, Transport] = TRANSPORTS,
             delivery.tries += 1
             _send(delivery, transports[delivery.channel], now=now)
     return taken
+
+
+def send_again(*, delivery_id: UUID, now: datetime) -> bool:
+    """Make a delivery that has been given up due now, because a person asks for it; tell whether it was so.
+
+    Its tries go on counting. So it has what is left of them, and one at the least.
+    """
+    again = Delivery.objects.filter(pk=delivery_id, status=Delivery.Status.FAILED).update(
+        status=Delivery.Status.PENDING, due_at=now
+    )
+    if again:
+        log.info("delivery.again", delivery_id=str(delivery_id))
+    return bool(again)
 
 
 def _channels_of(user_id: Any) -> list[str]:

@@ -1,17 +1,33 @@
-"""A limit on request bodies that holds while they are read; Django would read them whole first."""
+"""What a request's body must be, before Django or Django REST framework sees it."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any
 
-from renderhub.problems import CONTENT_TYPE
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from renderhub.problems import CONTENT_TYPE, problem, problem_response, too_large
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_TOO_LARGE: Final = 413
+
+def require_length(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse bodies of undeclared length: Django REST framework takes them for empty, whatever they say."""
+
+    def checked(request: HttpRequest) -> HttpResponseBase:
+        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+            detail = "Send the body with its Content-Length, not in chunks."
+            return problem_response(HTTPStatus.LENGTH_REQUIRED, "length-required", detail)
+        return get_response(request)
+
+    return checked
 
 
 class _TooLargeError(Exception):
@@ -48,16 +64,10 @@ def limit_bodies(application: Application, *, max_bytes: int) -> Application:
 
 
 async def _refuse(send: Send, max_bytes: int) -> None:
-    body = json.dumps(
-        {
-            "type": "urn:renderhub:problem:body-too-large",
-            "title": "Content Too Large",
-            "status": _TOO_LARGE,
-            "detail": f"A body holds {max_bytes:,} bytes at the most. Put large data at a URL.",
-        }
-    ).encode()
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    body = json.dumps(problem(status, *too_large(max_bytes))).encode()
     headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     # What is left of the body stays unread, so the connection can't be used again.
     headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": _TOO_LARGE, "headers": headers})
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

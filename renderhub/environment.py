@@ -71,14 +71,20 @@ class Environment:
         User and password are percent-encoded.
         """
         value = default if not self.text(name) else self.text(name)
-        url = urlsplit(value)
+        # Without the value, which may hold a password.
+        refusal = ImproperlyConfigured(
+            f"{name} must be smtp://user:password@host:587, smtps://…:465, console: or file:///folder, "
+            "with user and password percent-encoded"
+        )
+        try:
+            url = urlsplit(value)
+            port = url.port
+        except ValueError:
+            raise refusal from None
         query = dict(parse_qsl(url.query))
         backend = _MAIL_BACKENDS.get(url.scheme)
         if backend is None or (url.scheme.startswith("smtp") and not url.hostname):
-            # Without the value, which may hold a password.
-            raise ImproperlyConfigured(
-                f"{name} must be smtp://user:password@host:587, smtps://…:465, console: or file:///folder"
-            )
+            raise refusal
         found: dict[str, Any] = {"EMAIL_BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}
         if "from" in query:
             found["DEFAULT_FROM_EMAIL"] = query["from"]
@@ -87,7 +93,7 @@ class Environment:
         if backend == "smtp":
             found |= {
                 "EMAIL_HOST": url.hostname,
-                "EMAIL_PORT": url.port or (465 if url.scheme == "smtps" else 587),
+                "EMAIL_PORT": port or (465 if url.scheme == "smtps" else 587),
                 "EMAIL_HOST_USER": unquote(url.username or ""),
                 "EMAIL_HOST_PASSWORD": unquote(url.password or ""),
                 "EMAIL_USE_SSL": url.scheme == "smtps",

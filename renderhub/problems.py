@@ -1,15 +1,19 @@
 """Errors of the HTTP API as RFC 9457 problem details."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import exception_handler as drf_exception_handler
 
 CONTENT_TYPE: Final = "application/problem+json"
+
+# The names of RFC 9110, where older versions of Python have those of its forerunners.
+_TITLES: Final = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
 
 
 class Problem(exceptions.APIException):
@@ -28,28 +32,41 @@ class Problem(exceptions.APIException):
         self.extra = extra
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what Django REST framework handles into problem details. Anything else stays an error 500."""
-    response = drf_exception_handler(error, context)
-    if response is None:
-        return None
-    status = HTTPStatus(response.status_code)
-    if isinstance(error, exceptions.ValidationError):
-        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in _flat(error.detail)]
-        body = _problem(status, "invalid", "The request is not valid; errors says where.", errors=errors)
-    elif isinstance(error, Problem):
-        body = _problem(status, error.get_codes(), str(error.detail), **error.extra)
-    elif isinstance(error, exceptions.APIException):
-        body = _problem(status, _code_of(error), _detail_of(error))
-    else:
-        # Django's own Http404 and PermissionDenied.
-        body = _problem(status, status.name.lower().replace("_", "-"), _PLAIN.get(status, status.phrase))
-    return Response(body, status=status, headers=_headers(response), content_type=CONTENT_TYPE)
+def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """Return the members of a problem; its ``type`` is made of ``code``."""
+    return {
+        "type": f"urn:renderhub:problem:{code.replace('_', '-')}",
+        "title": _TITLES.get(status, status.phrase),
+        "status": status.value,
+        "detail": detail,
+        **extra,
+    }
 
 
-def problem_response(status: HTTPStatus, code: str, detail: str) -> JsonResponse:
+def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
+    """Return the problem of a body that can be read but not used.
+
+    Args:
+        errors: each with the JSON pointer (RFC 6901) of its field, and a sentence.
+    """
+    listed = [{"pointer": pointer, "detail": detail} for pointer, detail in errors]
+    detail = "The request is not valid; errors says where."
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid", detail, errors=listed)
+
+
+def too_large(max_bytes: int) -> tuple[str, str]:
+    """Return the constant word and the sentences for a body of more than ``max_bytes``."""
+    return "body-too-large", f"A body holds {max_bytes:,} bytes at the most. Put large data at a URL."
+
+
+def pointer_part(name: str) -> str:
+    """Return a key as it stands in a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def problem_response(status: HTTPStatus, code: str, detail: str, **extra: Any) -> JsonResponse:
     """Return problem details from outside Django REST framework."""
-    return JsonResponse(_problem(status, code, detail), status=status, content_type=CONTENT_TYPE)
+    return JsonResponse(problem(status, code, detail, **extra), status=status, content_type=CONTENT_TYPE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -59,49 +76,3 @@ def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
         "not-found",
         f"There is nothing at {request.path}; /api/docs lists what there is.",
     )
-
-
-_PLAIN: Final = {
-    HTTPStatus.NOT_FOUND: "There is no such thing, or it is not yours.",
-    HTTPStatus.FORBIDDEN: "You may not do this.",
-}
-
-
-def _problem(status: HTTPStatus, code: Any, detail: str, **extra: Any) -> dict[str, Any]:
-    return {
-        "type": f"urn:renderhub:problem:{str(code).replace('_', '-')}",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        **extra,
-    }
-
-
-def _code_of(error: exceptions.APIException) -> str:
-    # simplejwt's errors carry a mapping with a code of its own.
-    if isinstance(error.detail, Mapping) and "code" in error.detail:
-        return str(error.detail["code"])
-    return str(error.default_code)
-
-
-def _detail_of(error: exceptions.APIException) -> str:
-    if isinstance(error.detail, Mapping) and "detail" in error.detail:
-        return str(error.detail["detail"])
-    return str(error.detail)
-
-
-def _headers(response: Response) -> dict[str, str]:
-    return {name: value for name, value in response.items() if name in {"WWW-Authenticate", "Retry-After"}}
-
-
-def _flat(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each error with the JSON pointer (RFC 6901) of the field that it belongs to."""
-    if isinstance(detail, Mapping):
-        for name, inner in detail.items():
-            yield from _flat(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
-    elif isinstance(detail, list):
-        for position, inner in enumerate(detail):
-            nested = isinstance(inner, Mapping | list)
-            yield from _flat(inner, f"{pointer}/{position}" if nested else pointer)
-    else:
-        yield pointer, str(detail)

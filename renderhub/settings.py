@@ -64,6 +64,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "renderhub.health.HealthMiddleware",
+    "renderhub.bodies.require_length",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -157,8 +159,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "renderhub.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["renderhub.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "EXCEPTION_HANDLER": "renderhub.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -172,8 +178,24 @@ SIMPLE_JWT = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "renderhub",
-    "DESCRIPTION": "Exports of Remotion videos: request, follow, download.",
     "VERSION": "1",
+    "TAGS": [
+        {"name": "exports", "description": "Ask for videos, follow them, and try again."},
+        {"name": "projects", "description": "What can be exported: a composition and the props it takes."},
+        {"name": "auth", "description": "Tokens for programs; browsers have a session."},
+        {"name": "webhooks", "description": "Where the worker and Remotion report. Not for clients."},
+    ],
+    "CAMELIZE_NAMES": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "exports.states.Status",
+        "EventEnum": "exports.states.Event",
+        "CodecEnum": "exports.models.Codec",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "renderhub.openapi.describe_refusals",
+        "exports.openapi.describe_webhook",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -190,10 +212,12 @@ AWS_REGION = env.text("AWS_REGION", "us-east-1")
 # leaves it to be sent once a queue is there.
 if DEBUG:
     REMOTION_SQS_QUEUE_URL = env.text("REMOTION_SQS_QUEUE_URL")
+    REMOTION_SQS_DLQ_URL = env.text("REMOTION_SQS_DLQ_URL")
     REMOTION_BUCKET = env.text("REMOTION_BUCKET")
     REMOTION_SERVE_URL = env.text("REMOTION_SERVE_URL")
 else:
     REMOTION_SQS_QUEUE_URL = env.required("REMOTION_SQS_QUEUE_URL", "the stack's output QueueUrl")
+    REMOTION_SQS_DLQ_URL = env.required("REMOTION_SQS_DLQ_URL", "the stack's output DeadLetterQueueUrl")
     REMOTION_BUCKET = env.required("REMOTION_BUCKET", "the stack's output BucketName")
     REMOTION_SERVE_URL = env.required("REMOTION_SERVE_URL", "the address of the bundled Remotion site")
 
@@ -279,5 +303,7 @@ LOGGING = {
         # The root's handler serves these too; Django's own would print each line a second time.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # It tells where it has found its credentials, in each process, and before each command's own words.
+        "botocore": {"level": "WARNING"},
     },
 }

@@ -1,16 +1,18 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
-from exports import queue, storage
+from exports import compositions, queue, storage
+from exports.dead_letters import DeadLetter, DeadLettersError
 from exports.models import ExportRequest, Project
 from lambda_worker import contract, signing
 from lambda_worker.contract import Message, Webhook
@@ -37,12 +39,90 @@ class FakeQueue:
         return [str(uuid.uuid4()) for _ in messages]
 
 
+class FakeDeadLetters:
+    """Holds letters until they are deleted or redriven, hides the received; out of reach while ``down``."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+        self.hidden: set[str] = set()
+        self.redriven: list[str] = []
+        self.down = False
+
+    def add(self, body: str, *, reason: str = "") -> DeadLetter:
+        try:
+            message, why = contract.parse_message(body), reason
+        except contract.ContractError as error:
+            message, why = None, reason or str(error)
+        letter = DeadLetter(
+            id=f"m{len(self.letters)}",
+            receipt="",
+            body=body,
+            message=message,
+            reason=why,
+            receive_count=1,
+            sent_at=NOW,
+        )
+        self.letters.append(letter)
+        return letter
+
+    @property
+    def waiting(self) -> list[str]:
+        """The ids of those that somebody else could receive now."""
+        return [letter.id for letter in self.letters if letter.id not in self.hidden]
+
+    def receive(self, *, limit: int, wait_s: int = 0) -> Iterator[DeadLetter]:
+        self._check()
+        for _ in range(limit):
+            letter = next((each for each in self.letters if each.id not in self.hidden), None)
+            if letter is None:
+                return
+            self.hidden.add(letter.id)
+            yield letter
+
+    def delete(self, letters: Sequence[DeadLetter]) -> None:
+        self._check()
+        self.letters = [letter for letter in self.letters if letter not in letters]
+
+    def release(self, letters: Sequence[DeadLetter]) -> None:
+        self._check()
+        self.hidden -= {letter.id for letter in letters}
+
+    def redrive(self, letters: Sequence[DeadLetter]) -> None:
+        self._check()
+        self.redriven += [letter.body for letter in letters]
+        self.delete(letters)
+
+    def _check(self) -> None:
+        if self.down:
+            raise DeadLettersError("SQS can't be reached.")
+
+
+@pytest.fixture
+def dead_letters() -> FakeDeadLetters:
+    return FakeDeadLetters()
+
+
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
     """The queue that the views use."""
     fake = FakeQueue()
     monkeypatch.setattr(queue, "get_queue", lambda: fake)
     return fake
+
+
+@pytest.fixture(autouse=True)
+def sites(monkeypatch: pytest.MonkeyPatch) -> dict[str, frozenset[str]]:
+    """What the bundled sites say they have: ids of compositions by address; empty, they say nothing."""
+    found: dict[str, frozenset[str]] = {}
+    monkeypatch.setattr(compositions, "read_compositions", found.get)
+    cache.clear()
+    return found
+
+
+@pytest.fixture
+def one_slot(settings: Any) -> None:
+    """Lets one export render at once; a test asks for it before it asks for an export."""
+    settings.RENDER_MAX_CONCURRENCY = 1
 
 
 @pytest.fixture

@@ -1,8 +1,16 @@
 """The settings of the tests: nothing of this machine's environment, nothing outside of it."""
 
 import os
+import tempfile
 
-for name in ("DATABASE_URL", "REDIS_URL", "DEBUG", "AWS_ENDPOINT_URL", "REMOTION_SQS_QUEUE_URL"):
+for name in (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DEBUG",
+    "AWS_ENDPOINT_URL",
+    "REMOTION_SQS_QUEUE_URL",
+    "REMOTION_SQS_DLQ_URL",
+):
     os.environ.pop(name, None)
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -16,3 +24,6 @@ os.environ.update(
 from renderhub.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file, since threads that share a database in memory don't wait for each other's locks.
+DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/renderhub-test-{os.getpid()}.sqlite3"}  # noqa: F405

@@ -1,8 +1,9 @@
 // Bundles the site: npm run bundle [-- FOLDER]. A folder is taken from where npm was called.
-import {readdir, rename, rm} from 'node:fs/promises';
+import {readdir, rename, rm, writeFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {bundle} from '@remotion/bundler';
+import {catalogue} from '../src/catalogue';
 
 const site = fileURLToPath(new URL('..', import.meta.url));
 const argument = process.argv[2];
@@ -25,6 +26,7 @@ await bundle({
 	// Relative, so that the site works under any address.
 	publicPath: './',
 });
+await writeFile(resolve(unfinished, 'compositions.json'), `${JSON.stringify(catalogue())}\n`);
 await rm(outDir, {recursive: true, force: true});
 await rename(unfinished, outDir);
 console.log(`Bundled ${outDir} in ${((performance.now() - started) / 1000).toFixed(1)} s`);

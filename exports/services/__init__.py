@@ -1,5 +1,6 @@
 """Every change of an export. Views, webhooks, the admin, commands and the sweeper call these alone."""
 
+from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
 from exports.services.repairs import handle_due, mend_line, notify_left_over
@@ -32,6 +33,7 @@ __all__ = [
     "complete_export",
     "create_export",
     "fail_render",
+    "handle_dead_letters",
     "handle_due",
     "mend_line",
     "notify_left_over",

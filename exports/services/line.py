@@ -132,8 +132,11 @@ class _Places:
     def read(cls) -> "_Places":
         holders = list(ExportRequest.objects.holders().values_list("slot", "user_id", "user_slot"))
         counts = Counter(user_id for _, user_id, _ in holders)
+        numbers = set(range(1, settings.RENDER_MAX_CONCURRENCY + 1))
+        # Where the limit was lowered, the numbers above it count until they are given back.
+        has_room = len(holders) < settings.RENDER_MAX_CONCURRENCY
         return cls(
-            free=set(range(1, settings.RENDER_MAX_CONCURRENCY + 1)) - {slot for slot, _, _ in holders},
+            free=numbers - {slot for slot, _, _ in holders} if has_room else set(),
             taken={
                 user_id: {str(own) for _, holder, own in holders if holder == user_id} for user_id in counts
             },

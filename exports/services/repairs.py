@@ -79,6 +79,9 @@ def _repair(export: ExportRequest, *, queue: MessageQueue, now: datetime) -> boo
         return end_attempt(
             export, failure=failures.RENDER_LOST, event=Event.ATTEMPT_LOST, queue=queue, now=now
         )
+    if export.start_token is None and export.render_id is None:
+        # Its start was put off again and again: there was no render that could have taken too long.
+        return fail_export(export, failure=failures.THROTTLED, queue=queue, now=now)
     moved = fail_export(export, failure=failures.TIMEOUT, event=Event.TIMED_OUT, queue=queue, now=now)
     if moved and export.render_id is not None:
         renders.cancel(bucket_name=export.bucket_name, render_id=export.render_id, now=now)

@@ -4,7 +4,7 @@ import smtplib
 from http import HTTPStatus
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.template.loader import render_to_string
 
 from notifications.models import Delivery
@@ -38,7 +38,9 @@ class EmailTransport:
             headers={"Message-ID": f"<{delivery.pk}@{domain}>", "Auto-Submitted": "auto-generated"},
         )
         try:
-            message.send()
+            # Opened here, since what fails while it is opened would otherwise stay half open.
+            with get_connection() as connection:
+                connection.send_messages([message])
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
             raise TransportError(_words(error), permanent=_is_permanent(error)) from error
         except (smtplib.SMTPException, OSError) as error:

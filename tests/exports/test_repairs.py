@@ -7,7 +7,7 @@ from exports.models import ExportRequest
 from exports.services import handle_due
 from exports.services.moves import move
 from exports.states import Event, Status, may_move
-from lambda_worker.contract import PollMessage, StartMessage, output_key
+from lambda_worker.contract import PollMessage, RenderThrottled, StartMessage, output_key
 from tests.exports.test_journey import claim, started
 
 
@@ -55,6 +55,14 @@ def test_a_render_past_its_time_limit_fails(export, report, sent, outputs):
     handle_due(queue=sent, now=later(901))
     row = ExportRequest.objects.get()
     assert (row.status, row.error_code, row.due_at) == ("failed", "timeout", None)
+
+
+def test_an_export_that_remotion_never_had_room_for_fails_as_throttled(export, report, sent, outputs):
+    report(claim(export))
+    report(RenderThrottled(export_id=str(export.pk), attempt=1, token="t1"))
+    handle_due(queue=sent, now=later(901))
+    row = ExportRequest.objects.get()
+    assert (row.status, row.error_code, row.retryable) == ("failed", "throttled", True)
 
 
 @pytest.mark.parametrize("source", Status)

@@ -39,15 +39,15 @@ async def test_the_loop_runs_until_it_is_told_to_stop(monkeypatch):
     stop, swept = asyncio.Event(), []
     loop = asyncio.get_running_loop()
 
-    def sweep():
-        swept.append(1)
+    def sweep(turn):
+        swept.append(turn)
         if len(swept) == 2:
             loop.call_soon_threadsafe(stop.set)
 
     monkeypatch.setattr(sweeper, "sweep", sweep)
     monkeypatch.setattr(sweeper, "INTERVAL_S", 0.01)
     await asyncio.wait_for(sweeper.run(stop), 10)
-    assert len(swept) == 2
+    assert swept == [0, 1]
 
 
 @pytest.mark.parametrize("redis_url", ["", "redis://localhost"])

@@ -260,6 +260,39 @@ def test_a_number_that_json_does_not_know_is_refused(number):
         contract.parse_message(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("render_started", "attempt", 0),
+        ("render_started", "attempt", 2**31),
+        ("render_started", "version", -1),
+        ("render_started", "version", 2**31),
+        ("render_started", "token", "t" * 101),
+        ("render_started", "token", "t\0"),
+        ("render_progress", "renderId", "\ud800"),
+        ("render_progress", "bucketName", "b" * 101),
+        ("render_progress", "progress", -0.1),
+        ("render_progress", "progress", 1.1),
+        ("render_progress", "progress", float("nan")),
+        ("render_progress", "costs", {"amountUsd": -1}),
+        ("render_progress", "costs", {"amountUsd": 1e300}),
+        ("render_success", "outputSizeBytes", -1),
+        ("render_success", "outputSizeBytes", 2**63),
+    ],
+)
+def test_a_value_that_no_database_keeps_is_refused_by_the_name_of_its_field(name, field, value):
+    with pytest.raises(ContractError, match=f"^{field}.* must be"):
+        contract.parse_webhook({**golden.load(name), field: value})
+
+
+@pytest.mark.parametrize("attempt", [0, 2**31])
+def test_the_same_holds_of_what_remotion_sends_back(attempt):
+    data = golden.load("remotion_success")
+    data["customData"]["attempt"] = attempt
+    with pytest.raises(ContractError, match=r"^customData\.attempt must be"):
+        contract.parse_remotion_webhook(json.dumps(data).encode())
+
+
 def test_a_whole_number_too_large_for_a_float_is_refused():
     data = {**golden.load("render_progress"), "progress": 10**400}
     with pytest.raises(ContractError, match="progress"):
@@ -316,8 +349,17 @@ json_values = st.recursive(
 )
 
 
+def within(kind: Any, bound: Any) -> st.SearchStrategy[Any]:
+    if isinstance(bound, contract.Short):
+        characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+        return st.text(characters, max_size=bound.max_chars)
+    return (st.integers if kind is int else st.floats)(bound.least, bound.greatest)
+
+
 def values_of(hint: Any) -> st.SearchStrategy[Any]:
     arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return within(*arguments)
     if hint is float:
         return st.floats(allow_nan=False, allow_infinity=False)
     if typing.get_origin(hint) is tuple:
@@ -332,7 +374,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def instances_of(kind: Any) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return st.builds(kind, **{each.name: values_of(hints[each.name]) for each in fields(kind)})
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from localcloud.api_client import ApiClient, download
+from localcloud.errors import LocalCloudError
 from localcloud.media import probe
 from localcloud.system import System, running_system
 
@@ -100,6 +101,12 @@ def test_a_composition_that_throws_fails_the_export_with_its_own_words(system: S
     page = admin_page(system, f"/admin/exports/exportrequest/{export_id}/change/")
     assert html.escape("The chart has no data to draw: {unbalanced") in page
     assert "The composition threw an error while it was rendered." in page
+
+
+def test_an_unknown_composition_is_refused_with_those_of_the_site(system: System, api: ApiClient):
+    path = f"/api/exports/projects/{system.demo.project_id}/export"
+    with pytest.raises(LocalCloudError, match="it has Long, MainComposition, Throws"):
+        api.call("POST", path, {"compositionId": "MainCompositon"})
 
 
 def admin_page(system: System, path: str) -> str:

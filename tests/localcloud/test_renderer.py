@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -350,6 +351,16 @@ def test_an_unknown_composition_ends_in_remotions_own_words(world: World):
     assert at.errors[0]["stack"]
 
 
+def test_the_bundles_list_of_compositions_is_what_remotion_finds_in_it(world: World):
+    listed = json.loads((SITE / "compositions.json").read_text())["compositions"]
+
+    message = world.render("Nope").errors[0]["message"]
+
+    found = re.search(r"compositions.*: ([\w, ]+)", message)
+    assert found
+    assert found[1].split(", ") == [each["id"] for each in listed]
+
+
 def test_a_composition_that_throws_is_told_with_its_stack(world: World):
     render_id = world.start("Throws", enable_cancellation=True)
     # The message has an unbalanced brace, which the client's parser of answers trips over.
@@ -466,7 +477,7 @@ def test_a_running_and_a_waiting_render_are_cancelled(world: World):
 def test_a_render_has_no_more_time_than_its_limit(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    with another(world, monkeypatch, tmp_path / "log", RENDER_TIME_LIMIT_S="3") as limited:
+    with another(world, monkeypatch, tmp_path / "log", RENDER_TIME_LIMIT_S="8") as limited:
         render_id = limited.start("Long", webhook=receiver.webhook(**of_export()))
         delivery = receiver.next()
         at = until(lambda: limited.progress(render_id), lambda at: at.timeoutTimestamp < at.currentTime)

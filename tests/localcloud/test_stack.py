@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -217,10 +218,30 @@ def test_a_later_deployment_updates_the_worker_and_keeps_the_queue(tmp_path: Pat
         assert invoke_worker(account) == b"1"
 
     with fresh_account(tmp_path) as account:
-        assert redeploy(account, two) == stack
+        later = redeploy(account, two)
+        assert (later.bucket, later.web_policy_arn) == (stack.bucket, stack.web_policy_arn)
         assert invoke_worker(account) == b"2"
-        (kept,) = account.client("sqs").receive_message(QueueUrl=stack.dead_letter_queue_url)["Messages"]
+        (kept,) = account.client("sqs").receive_message(QueueUrl=later.dead_letter_queue_url)["Messages"]
         assert kept["Body"] == "kept"
+
+
+def test_the_worker_is_fed_after_a_move_to_another_port(tmp_path: Path):
+    worker = zip_with("def handler(event, context): return {}", tmp_path / "worker.zip")
+    for _ in range(2):
+        with fresh_account(tmp_path) as account:
+            stack = deploy(account, worker=worker, webhook_secrets="a" * 16, web_origins=[WEB_ORIGIN])
+            assert stack.queue_url.startswith(account.endpoint)
+            sqs = account.client("sqs")
+            sqs.send_message(QueueUrl=stack.queue_url, MessageBody="{}")
+            wait_until_empty(sqs, stack.queue_url)
+
+
+def wait_until_empty(sqs: Any, url: str) -> None:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    deadline = time.monotonic() + 30
+    while set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()) != {"0"}:
+        assert time.monotonic() < deadline, "nobody takes the message"
+        time.sleep(0.05)
 
 
 def test_a_stack_lost_by_a_kill_is_made_anew_around_the_files_that_were_kept(tmp_path: Path):

@@ -45,3 +45,62 @@ def test_keys_are_ordered_by_time_and_of_version_7():
     first = uuid7()
     assert (first.version, first.variant) == (7, "specified in RFC 4122")
     assert min(uuid7().int >> 80 for _ in range(3)) >= first.int >> 80
+
+
+SMTP = {
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+    "EMAIL_HOST": "mail.example.com",
+    "EMAIL_PORT": 587,
+    "EMAIL_HOST_USER": "",
+    "EMAIL_HOST_PASSWORD": "",
+    "EMAIL_USE_SSL": False,
+    "EMAIL_USE_TLS": True,
+    "EMAIL_TIMEOUT": 20,
+}
+SIGNED_IN = {"EMAIL_HOST_USER": "ada@example.com", "EMAIL_HOST_PASSWORD": "p/w:?@"}
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("smtp://mail.example.com", SMTP),
+        ("smtp://mail.example.com:25?starttls=0", {**SMTP, "EMAIL_PORT": 25, "EMAIL_USE_TLS": False}),
+        ("smtp://ada%40example.com:p%2Fw%3A%3F%40@mail.example.com", {**SMTP, **SIGNED_IN}),
+        (
+            "smtps://mail.example.com",
+            {**SMTP, "EMAIL_PORT": 465, "EMAIL_USE_SSL": True, "EMAIL_USE_TLS": False},
+        ),
+        ("console:", {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}),
+        (
+            "file:///var/mail?from=videos%40example.com",
+            {
+                "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+                "EMAIL_FILE_PATH": "/var/mail",
+                "DEFAULT_FROM_EMAIL": "videos@example.com",
+            },
+        ),
+    ],
+)
+def test_mail_settings_come_from_one_url(url, settings):
+    assert Environment({"EMAIL_URL": url}).email("EMAIL_URL") == settings
+
+
+def test_an_unset_mail_url_has_its_default():
+    backend = Environment({}).email("EMAIL_URL", "console:")["EMAIL_BACKEND"]
+    assert backend == "django.core.mail.backends.console.EmailBackend"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "smtp://", "imap://mail.example.com", "mail.example.com", "smtp:ada:secret@"]
+)
+def test_a_bad_mail_url_is_refused_without_being_shown(url):
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be smtp://") as refused:
+        Environment({"EMAIL_URL": url}).email("EMAIL_URL")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["smtp://ada:secret@mail.example.com:port", "smtp://[ada:secret@mail"])
+def test_a_mail_url_that_can_not_be_split_is_refused_without_being_shown(url):
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be smtp://") as refused:
+        Environment({"EMAIL_URL": url}).email("EMAIL_URL")
+    assert "secret" not in str(refused.value)

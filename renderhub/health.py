@@ -1,0 +1,66 @@
+"""What load balancers and orchestrators ask of this process. No sign-in, no secrets, no limits."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+
+from exports.models import ExportRequest
+from renderhub.problems import problem_response
+
+log = structlog.get_logger(__name__)
+
+_NOBODY: Final = UUID(int=0)
+
+
+class HealthMiddleware:
+    """Answers ``/healthz`` and ``/readyz``.
+
+    It stands before everything else, since a load balancer asks by the process's own address, which is not
+    among ``ALLOWED_HOSTS``, and without TLS.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, or pass the request on."""
+        probe = _PROBES.get(request.path_info)
+        if probe is None or request.method not in {"GET", "HEAD"}:
+            return self._get_response(request)
+        response = probe()
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def _is_alive() -> HttpResponse:
+    """Tell that this process answers, whatever else is down: to start it anew would mend nothing."""
+    return JsonResponse({"status": "ok"})
+
+
+def _is_ready() -> HttpResponse:
+    """Tell whether this process can work: the database is there, with the tables of this version."""
+    try:
+        connection.introspection.table_names()
+    except DatabaseError as error:
+        return _unready("database", "The database can't be reached; DATABASE_URL says where it is.", error)
+    try:
+        # All columns of a row that isn't there.
+        ExportRequest.objects.filter(pk=_NOBODY).first()
+    except DatabaseError as error:
+        return _unready("migrations", "The database lacks tables or columns: run manage.py migrate.", error)
+    return JsonResponse({"status": "ok", "database": "ok", "migrations": "ok"})
+
+
+def _unready(part: str, detail: str, error: DatabaseError) -> HttpResponse:
+    # The error itself may name hosts and users, which is for the log alone.
+    log.warning("health.unready", part=part, error=str(error))
+    return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"{part}-unready", detail, part=part)
+
+
+_PROBES: Final[dict[str, Callable[[], HttpResponse]]] = {"/healthz": _is_alive, "/readyz": _is_ready}

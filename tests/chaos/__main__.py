@@ -1,0 +1,63 @@
+"""Run the system while everything breaks: ``python -m tests.chaos [--exports N] [--seed N] …``."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from localcloud.paths import BUILD
+from tests.chaos.plan import Plan
+from tests.chaos.run import Run, Times
+
+
+def main() -> int:
+    """Print the figures, write them, and return 1 where a rule was broken."""
+    variables = os.environ
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--exports", type=int, default=int(variables.get("CHAOS_EXPORTS", "2000")))
+    parser.add_argument("--seed", type=int, default=int(variables.get("CHAOS_SEED", "1")))
+    parser.add_argument("--rate", type=float, default=14.0, help="how many exports are asked for in a second")
+    parser.add_argument("--limit", type=int, default=64, help="RENDER_MAX_CONCURRENCY")
+    parser.add_argument("--user-limit", type=int, default=12, help="RENDER_MAX_CONCURRENCY_PER_USER")
+    parser.add_argument(
+        "--break",
+        dest="broken",
+        choices=("claim", "slots", "sweeper"),
+        help="leave a rule out, to see it red",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=BUILD / "chaos", help="for files and logs; the figures lie beside it"
+    )
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    plan = Plan(seed=given.seed, exports=given.exports, rate=given.rate)
+    rule = f", without the rule {given.broken!r}" if given.broken else ""
+    print(f"{given.exports} exports, seed {given.seed}{rule} …", flush=True)
+    run = Run(
+        plan,
+        folder=given.folder.resolve(),
+        limit=given.limit,
+        user_limit=given.user_limit,
+        times=Times(),
+        broken=given.broken,
+    )
+    verdict = asyncio.run(run.run())
+    given.folder.with_suffix(".json").write_text(json.dumps(verdict.figures, indent=2) + "\n")
+    for name, value in verdict.figures.items():
+        print(f"  {name:<24} {value}")
+    for fault in verdict.faults:
+        print(f"RED: {fault}")
+    print("Every rule was kept." if not verdict.faults else f"{len(verdict.faults)} rules were broken.")
+    return 1 if verdict.faults else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
