@@ -104,6 +104,7 @@ class Outside:
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
         self.run: _Run | Lockstep | None = None
+        self.same_choices = True
 
     def do(self, name: str, *arguments: Any) -> Any:
         """Perform an effect, as an operation of its own where a racer does it."""
@@ -122,6 +123,10 @@ class Outside:
             case _:
                 self.done.append((operation.name, *operation.arguments))
                 return True
+
+    def choose(self, options: Sequence[Any]) -> Any:
+        """Choose as everybody does, so that racers clash; or each racer another, so that none does."""
+        return options[0 if self.same_choices else _Ids.owner % len(options)]
 
     def send(self, messages: Sequence[Message]) -> list[str | None]:
         """Take every message, as the queue does."""
@@ -487,8 +492,7 @@ def determined(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> Iterator[No
     """Within it the services do the same wherever they get the same answers."""
     monkeypatch.setattr("renderhub.ids.os", SimpleNamespace(urandom=_Ids.urandom))
     monkeypatch.setattr("renderhub.ids.time", SimpleNamespace(time_ns=lambda: 1_767_323_045_000_000_000))
-    # Everybody chooses the same slot: the worst case.
-    monkeypatch.setattr("exports.services.line.random", SimpleNamespace(choice=lambda options: options[0]))
+    monkeypatch.setattr("exports.services.line.random", SimpleNamespace(choice=outside.choose))
     for module in ("exports.services.reports", "exports.services.repairs"):
         monkeypatch.setattr(f"{module}.find_output", outside.find_output)
     monkeypatch.setattr("exports.renders.cancel", outside.cancel_render)

@@ -63,6 +63,7 @@ class Stage:
         self.outside = outside
         self.settings = settings
         self.now = NOW
+        self.lowered = False
         self.projects = []
         for name in ("ada", "bob"):
             user = User.objects.create_user(name, email=f"{name}@example.com")
@@ -71,6 +72,7 @@ class Stage:
         self._tokens = itertools.count()
 
     def limits(self, slots: int, share: int | None = None) -> None:
+        self.lowered = slots < self.settings.RENDER_MAX_CONCURRENCY and ExportRequest.objects.exists()
         self.settings.RENDER_MAX_CONCURRENCY = slots
         self.settings.RENDER_MAX_CONCURRENCY_PER_USER = share or slots
 
@@ -256,10 +258,8 @@ class Stage:
 
     def _check_world(self, world: World) -> None:
         rows = self.rows(world).values()
-        holders = [row for row in rows if row["slot"] is not None]
-        assert len(holders) <= self.settings.RENDER_MAX_CONCURRENCY, "more than the limit hold a slot"
-        shares = Counter(row["user_id"] for row in holders)
-        assert all(n <= self.settings.RENDER_MAX_CONCURRENCY_PER_USER for n in shares.values()), "a share"
+        if not self.lowered:
+            self._check_limits(world)
         for row in rows:
             assert (row["slot"] is None) == (row["user_slot"] is None)
             if row["slot"] is not None:
@@ -278,9 +278,20 @@ class Stage:
                 started[export, attempt].add(token)
         assert all(len(tokens) == 1 for tokens in started.values()), "an attempt is rendered twice"
 
+    def _check_limits(self, world: World) -> None:
+        holders = [row for row in self.rows(world).values() if row["slot"] is not None]
+        assert len(holders) <= self.settings.RENDER_MAX_CONCURRENCY, "more than the limit hold a slot"
+        shares = Counter(row["user_id"] for row in holders)
+        assert all(n <= self.settings.RENDER_MAX_CONCURRENCY_PER_USER for n in shares.values()), "a share"
+
     def _check_change(self, before: World, after: World) -> None:
         olds, news = self.rows(before), self.rows(after)
         assert olds.keys() <= news.keys()
+        if any(
+            row["slot"] is not None and olds.get(key, {}).get("slot") is None for key, row in news.items()
+        ):
+            # Where the limits were lowered, those who have their slots keep them, and nobody is let in.
+            self._check_limits(after)
         changed = [key for key, old in olds.items() if old != news[key]]
         assert len(changed) <= 1, "an operation changed two exports"
         for key in changed:
@@ -602,10 +613,10 @@ def test_retry_and_retry(stage):
         assert sum(isinstance(result, services.WrongStatusError) for result in results) == 1
 
 
-@pytest.mark.slow
-def test_an_end_that_is_not_told_yet_and_retries(stage):
+def test_an_end_and_a_retry_that_is_cancelled(stage):
+    """Each end is told though the export moves on at once, and though those who tell it die."""
     export = stage.running()
-    stage.race(partial(stage.fail, export, "t0"), lambda: stage.retry(export), partial(stage.sweep, 1))
+    stage.race(partial(stage.fail, export, "t0"), lambda: (stage.retry(export), stage.cancel(export)))
 
 
 def test_cancel_and_complete(stage):
@@ -778,8 +789,24 @@ def test_resume_and_cancel(stage):
     stage.race(stage.resume, partial(stage.cancel, first))
 
 
-@pytest.mark.slow
-def test_two_frees_and_one_who_waits(stage):
+@pytest.mark.parametrize("same_choices", [True, False])
+def test_two_frees_after_the_limit_was_lowered(stage, same_choices):
+    stage.outside.same_choices = same_choices
+    stage.limits(3)
+    *exports, last = (stage.running(0, f"t{n}") for n in range(1, 4))
+    # The one that stays holds slots that there are no more.
+    ExportRequest.objects.filter(pk=last.pk).update(slot=9, user_slot=f"{last.user_id}:9")
+    for _ in range(3):
+        stage.create(0)
+    stage.limits(2)
+    found = stage.race(*(partial(stage.complete, export, f"t{n}") for n, export in enumerate(exports, 1)))
+    for end in found.ends:
+        assert sum(row["slot"] is not None for row in stage.rows(end.world).values()) == 2
+
+
+@pytest.mark.parametrize("same_choices", [True, False])
+def test_two_frees_and_one_who_waits(stage, same_choices):
+    stage.outside.same_choices = same_choices
     stage.limits(2, 1)
     exports = [stage.running(0), stage.running(1, "t1")]
     stage.create(0)
