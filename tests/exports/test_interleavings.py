@@ -48,6 +48,7 @@ from tests.exports.interleavings import (
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="states are copied from and to SQLite"),
 ]
 
