@@ -19,8 +19,8 @@ def main() -> int:
     variables = os.environ
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--exports", type=int, default=int(variables.get("CHAOS_EXPORTS", "2000")))
-    parser.add_argument("--seed", type=int, default=int(variables.get("CHAOS_SEED", "1")))
-    parser.add_argument("--rate", type=float, default=14.0, help="how many exports are asked for in a second")
+    parser.add_argument("--seed", type=int, default=int(variables.get("CHAOS_SEED", "2")))
+    parser.add_argument("--rate", type=float, default=18.0, help="how many exports are asked for in a second")
     parser.add_argument("--limit", type=int, default=64, help="RENDER_MAX_CONCURRENCY")
     parser.add_argument("--user-limit", type=int, default=12, help="RENDER_MAX_CONCURRENCY_PER_USER")
     parser.add_argument(
