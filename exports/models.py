@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
-from exports.states import RUNNING, Status
+from exports.states import Status
 from lambda_worker.contract import CODEC_EXTENSIONS
 from renderhub.ids import uuid7
 
@@ -84,8 +84,12 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
         return self.filter(user_id=user.pk)
 
     def due(self, now: datetime) -> Self:
-        """Return the running exports that the sweeper must look at, the longest due first."""
-        return self.filter(status__in=RUNNING, due_at__lte=now).order_by("due_at")
+        """Return the running exports that the sweeper must look at, the longest due first.
+
+        One that waits or has ended has no ``due_at``. Asked for their status too, SQLite would read all
+        that wait.
+        """
+        return self.filter(due_at__lte=now).order_by("due_at")
 
     def waiting(self) -> Self:
         """Return the exports that wait for a slot, in the order in which each user's own go."""
@@ -177,8 +181,13 @@ class ExportRequest(models.Model):
             models.Index(fields=["due_at"], name="exports_due", condition=models.Q(due_at__isnull=False)),
             # Read by: admission, for the head of the line. One row for each user who waits.
             models.Index(fields=["rank", "id"], name="exports_line", condition=models.Q(rank__isnull=False)),
-            # Read by: admission, for the first of one user's waiting exports.
-            models.Index(fields=["user", "status", "priority", "queued_at", "id"], name="exports_lane"),
+            # Read by: admission, whether a user stands in the line.
+            models.Index(fields=["user", "rank"], name="exports_first"),
+            # Read by: admission, for the first of one user's waiting exports; the sweeper, for users who
+            # have none in the line, in this index alone. Those who wait lie together in it.
+            models.Index(
+                fields=["status", "slot", "user", "priority", "queued_at", "id", "rank"], name="exports_lane"
+            ),
             # Read by: the sweeper, for notifications that a crash left over.
             models.Index(
                 fields=["updated_at"], name="exports_notify", condition=models.Q(notify_pending=True)

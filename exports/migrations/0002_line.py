@@ -92,7 +92,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="exportrequest",
-            index=models.Index(fields=["user", "status", "priority", "queued_at", "id"], name="exports_lane"),
+            index=models.Index(fields=["user", "rank"], name="exports_first"),
+        ),
+        migrations.AddIndex(
+            model_name="exportrequest",
+            index=models.Index(
+                fields=["status", "slot", "user", "priority", "queued_at", "id", "rank"], name="exports_lane"
+            ),
         ),
         migrations.AddIndex(
             model_name="exportrequest",

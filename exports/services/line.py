@@ -32,7 +32,8 @@ def free_place(user_id: Any, *, now: datetime) -> dict[str, Any] | None:
     ``None`` where somebody waits, no slot is free, or renders are paused. What it returns is no promise:
     writing it fails with an IntegrityError where somebody was quicker.
     """
-    if Pause.objects.exists() or ExportRequest.objects.line().exists():
+    # The head of the line, and not whether there is any: in no order, PostgreSQL may read the table for it.
+    if Pause.objects.exists() or ExportRequest.objects.line().values_list("pk").first():
         return None
     places = _Places.read()
     if not places.free or user_id in places.full_users:
@@ -46,9 +47,9 @@ def look(user_id: Any, *, now: datetime) -> None:
     Whoever adds a waiting export, or takes one out, calls this afterwards; the sweeper does it for what a
     crash left between.
     """
-    lane = ExportRequest.objects.waiting().filter(user_id=user_id)
-    if lane.filter(rank__isnull=False).exists():
+    if ExportRequest.objects.line().filter(user_id=user_id).exists():
         return
+    lane = ExportRequest.objects.waiting().filter(user_id=user_id)
     first = lane.values_list("pk", "version").first()
     if first is not None:
         # One that has moved meanwhile was moved by somebody who looks too.
