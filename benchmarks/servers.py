@@ -42,7 +42,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from benchmarks.usage import cpu_seconds, memory_bytes
+from benchmarks.usage import OtherProcesses, cpu_seconds, memory_bytes
 from lambda_worker import contract, signing
 from lambda_worker.contract import RenderProgress, RenderStarted, RenderSuccess, Webhook
 from localcloud.errors import LocalCloudError
@@ -74,6 +74,7 @@ HANDSHAKES: Final = "CPU-seconds for 1,000 handshakes"
 IDLE_MEMORY: Final = "KiB for one idle socket"
 IDLE_CPU: Final = f"CPU-ms a second while {SOCKETS} are idle"
 MESSAGES: Final = "CPU-seconds for 1,000 messages"
+OTHERS: Final = "processors busy with something else"
 MEMORY: Final = "MiB after the start"
 
 
@@ -292,8 +293,9 @@ def measure_requests(bench: Bench, server: Server, *, seconds: float) -> Figures
     with bench.running(server, redis=True) as (process, address):
         pid = _pid(process)
         authorization = f"Authorization: Bearer {bench.token()}"
+        command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "30s"]
+        command += ["--header", authorization]
         for name, (path, options) in loads.items():
-            command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--header", authorization]
             load = [*options, address + path]
             _load([*command, "--duration", "2s", *load])
             if name == "status":
@@ -424,15 +426,18 @@ def measure(rounds: int, *, seconds: float) -> dict[str, dict[str, list[float]]]
             turn = number % len(SERVERS)
             for server in SERVERS[turn:] + SERVERS[:turn]:
                 print(f"round {number + 1}: {server.name}", file=sys.stderr, flush=True)
+                others = OtherProcesses()
                 keep(server, measure_requests(bench, server, seconds=seconds))
                 if server.sockets:
                     keep(server, measure_sockets(bench, server))
+                keep(server, {OTHERS: others.busy_processors()})
     return results
 
 
 def as_table(results: Mapping[str, Mapping[str, list[float]]]) -> str:
     """Return the figures as a Markdown table: the median, with the least and the most."""
-    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    names = dict.fromkeys(name for figures in results.values() for name in figures)
+    names[OTHERS] = names.pop(OTHERS)
     lines = ["| | " + " | ".join(results) + " |", "|---|" + "--:|" * len(results)]
     for name in names:
         cells = (_cell(figures[name]) if name in figures else "" for figures in results.values())

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,25 @@ class _Usage:
     parent: int
     cpu_s: float
     memory_bytes: int
+
+
+class OtherProcesses:
+    """All but this process and its descendants, watched from now on."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._before_s = self._cpu_s()
+
+    def busy_processors(self) -> float:
+        """Return how many processors they have kept busy, on average."""
+        return (self._cpu_s() - self._before_s) / (time.monotonic() - self._since)
+
+    @staticmethod
+    def _cpu_s() -> float:
+        with Path("/proc/stat").open() as file:
+            # user, nice, system, idle, iowait, irq, softirq, steal; what guests use is part of user.
+            ticks = [int(field) for field in file.readline().split()[1:9]]
+        return (sum(ticks) - ticks[3] - ticks[4]) / _TICKS_PER_S - cpu_seconds(os.getpid())
 
 
 def cpu_seconds(root: int) -> float:

@@ -6,7 +6,7 @@ first of each user's waiting exports stands in it, since the moment at which it 
 """
 
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -116,42 +116,53 @@ def _admit_one(*, now: datetime) -> ExportRequest | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Places:
-    """Which slots are taken, as seen a moment ago.
+    """Which slots may be taken, as seen a moment ago.
 
     Attributes:
-        free: the slots that nobody holds.
-        taken: the slots of each user's own share that are held.
+        free: the slots that anybody may take.
+        own: the numbers that each user who holds some may take of his share.
         full_users: those who hold all that one user may.
     """
 
     free: Set[int]
-    taken: Mapping[Any, Set[str]]
+    own: Mapping[Any, Set[int]]
     full_users: Set[Any]
 
     @classmethod
     def read(cls) -> "_Places":
-        holders = list(ExportRequest.objects.holders().values_list("slot", "user_id", "user_slot"))
-        counts = Counter(user_id for _, user_id, _ in holders)
-        numbers = set(range(1, settings.RENDER_MAX_CONCURRENCY + 1))
-        # Where the limit was lowered, the numbers above it count until they are given back.
-        has_room = len(holders) < settings.RENDER_MAX_CONCURRENCY
+        slots: set[int] = set()
+        shares: dict[Any, set[int]] = defaultdict(set)
+        holders = ExportRequest.objects.holders().values_list("slot", "user_id", "user_slot")
+        for slot, user_id, user_slot in holders:
+            slots.add(slot or 0)
+            shares[user_id].add(int(str(user_slot).rpartition(":")[2]))
+        own = {
+            user_id: _open(taken, limit=settings.RENDER_MAX_CONCURRENCY_PER_USER)
+            for user_id, taken in shares.items()
+        }
         return cls(
-            free=numbers - {slot for slot, _, _ in holders} if has_room else set(),
-            taken={
-                user_id: {str(own) for _, holder, own in holders if holder == user_id} for user_id in counts
-            },
-            full_users={
-                user_id
-                for user_id, count in counts.items()
-                if count >= settings.RENDER_MAX_CONCURRENCY_PER_USER
-            },
+            free=_open(slots, limit=settings.RENDER_MAX_CONCURRENCY),
+            own=own,
+            full_users={user_id for user_id, numbers in own.items() if not numbers},
         )
 
     def columns(self, user_id: Any, *, now: datetime) -> dict[str, Any]:
-        own = {f"{user_id}:{n}" for n in range(1, settings.RENDER_MAX_CONCURRENCY_PER_USER + 1)}
+        own = self.own.get(user_id, range(1, settings.RENDER_MAX_CONCURRENCY_PER_USER + 1))
         # At random, so that those who choose at the same moment seldom choose the same.
         return {
             "slot": random.choice(sorted(self.free)),  # noqa: S311  # no secret
-            "user_slot": random.choice(sorted(own - self.taken.get(user_id, set()))),  # noqa: S311
+            "user_slot": f"{user_id}:{random.choice(sorted(own))}",  # noqa: S311  # no secret
             "due_at": now + timedelta(seconds=settings.RENDER_RESEND_S),
         }
+
+
+def _open(taken: Set[int], *, limit: int) -> Set[int]:
+    """Return the numbers up to a limit that may be taken besides those that are.
+
+    Numbers above a limit that was lowered stay taken for a while, and each closes one below it: counting
+    alone would let two who count at the same moment take one each.
+    """
+    top = limit
+    while top and sum(number > top for number in taken) > limit - top:
+        top -= 1
+    return set(range(1, top + 1)) - taken

@@ -111,6 +111,17 @@ def test_a_failed_export_is_retried_from_its_page(page: Page, api: ApiClient, fa
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
 
 
+def test_a_running_export_is_cancelled_from_its_page(page: Page, api: ApiClient):
+    project = api.call("POST", "/api/projects", {"title": "Countdown", "compositionId": "Long"})
+    page.goto(f"/exports/{ask(api, project['projectId'])}")
+    expect(page.locator("#status")).to_have_text("Rendering", timeout=WITHIN_MS)
+    page.get_by_role("button", name="Cancel export").click()
+    expect(page.locator("#status")).to_have_text("Cancelled")
+    expect(page.locator("#failure")).to_contain_text("Its render was told to stop.")
+    expect(page.get_by_role("button", name="Cancel export")).to_be_hidden()
+    expect(page.get_by_role("button", name="Export it after all")).to_be_visible()
+
+
 def test_a_gif_is_shown_as_an_image(page: Page, api: ApiClient, system: System):
     page.goto(
         f"/exports/{ask(api, system.demo.project_id, codec='gif', inputProps={'durationInSeconds': 1})}"

@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -107,6 +107,35 @@ def test_an_unknown_composition_is_refused_with_those_of_the_site(system: System
     path = f"/api/exports/projects/{system.demo.project_id}/export"
     with pytest.raises(LocalCloudError, match="it has Long, MainComposition, Throws"):
         api.call("POST", path, {"compositionId": "MainCompositon"})
+
+
+def test_cancelling_stops_the_render_itself(system: System, api: ApiClient):
+    project = api.call("POST", "/api/projects", {"title": "Countdown", "compositionId": "Long"})
+    export_id = api.call("POST", f"/api/exports/projects/{project['projectId']}/export", {})["exportId"]
+    with closing(api.follow(export_id)) as statuses:
+        running = next(status for status in statuses if status["progress"] > 0)
+    answer = api.call("POST", f"/api/exports/{export_id}/cancel")
+    assert (answer["status"], answer["render"]) == ("cancelled", "asked")
+
+    errors = until(lambda: progress_file(system, running)["errors"])
+    assert "cancelled" in errors[0]["message"]
+    assert api.call("GET", f"/api/exports/{export_id}/status")["status"] == "cancelled"
+    assert event_types(api, export_id) == ["created", "claimed", "started", "cancelled"]
+
+
+def progress_file(system: System, status: dict[str, Any]) -> Any:
+    s3 = system.cloud.account.client("s3")
+    key = f"renders/{status['renderId']}/progress.json"
+    return json.load(s3.get_object(Bucket=status["bucketName"], Key=key)["Body"])
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Return what ``look`` returns once that is something: a render looks for a cancellation every second."""
+    deadline = time.monotonic() + WITHIN_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.1)
+    return found
 
 
 def admin_page(system: System, path: str) -> str:

@@ -39,6 +39,8 @@ test('what remains is said for each state of a running export', () => {
 	assert.equal(words.remainingInWords({...row, etaSeconds: null, progress: 0}), 'The render is being started');
 	assert.equal(words.remainingInWords({...row, etaSeconds: undefined}), '');
 	assert.equal(words.remainingInWords({...row, status: 'pending', attempt: 2}), 'Waiting for a worker, attempt 2');
+	assert.equal(words.remainingInWords({...row, status: 'pending', queuePosition: 1}), 'Next in line');
+	assert.equal(words.remainingInWords({...row, status: 'pending', queuePosition: 12}), 'In line, number 12');
 });
 
 test('each refusal says what to do', () => {

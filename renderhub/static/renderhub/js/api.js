@@ -33,6 +33,7 @@
  * What a status and the socket say besides.
  * @typedef {object} StatusMore
  * @property {number | null} etaSeconds
+ * @property {number | null} queuePosition
  * @property {string | null} renderId
  * @property {string | null} outputUrl
  * @property {string | null} outputExpiresAt

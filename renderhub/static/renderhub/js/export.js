@@ -29,10 +29,15 @@ const failure = find('failure', HTMLElement);
 const news = find('news', HTMLParagraphElement);
 const problem = find('problem', HTMLDivElement);
 const progress = new Progress();
-running.append(progress.element);
+const cancel = make('button', {type: 'button', class: 'button'}, 'Cancel export');
+running.append(progress.element, make('div', {class: 'actions'}, cancel));
+cancel.addEventListener('click', () => ask(cancel, 'cancel'));
 
 /** @type {ExportStatus | undefined} */
 let shown;
+
+/** What cancelling it here has meant for its render. */
+let cancelled = '';
 
 const player = new Player(find('file', HTMLElement), () => readStatus());
 
@@ -67,19 +72,19 @@ const show = (now) => {
 const showFailure = (now) => {
 	failure.hidden = now.status !== 'failed' && now.status !== 'cancelled';
 	// Built once for each state, so that what is being read or pressed stays.
-	const state = `${now.status} ${now.version}`;
+	const state = `${now.status} ${now.version} ${cancelled}`;
 	if (failure.hidden || failure.dataset.state === state) {
 		return;
 	}
 	failure.dataset.state = state;
 	const hasFailed = now.status === 'failed';
 	const retry = make('button', {type: 'button', class: 'button primary'}, hasFailed ? 'Retry' : 'Export it after all');
-	retry.addEventListener('click', () => askAgain(retry));
+	retry.addEventListener('click', () => ask(retry, 'retry'));
 	const advice = hasFailed
 		? now.retryable
 			? 'The cause may pass: trying again can help.'
 			: 'Trying again as it is will most likely end the same way: mend the cause first.'
-		: 'It was cancelled before it was finished.';
+		: `It was cancelled before it was finished. ${cancelled}`.trim();
 	const stacks = now.errors.map(({stack}) => stack).filter((stack) => stack !== '');
 	failure.replaceChildren(
 		make('h2', {id: 'failure-title'}, hasFailed ? 'The export failed' : 'The export was cancelled'),
@@ -92,14 +97,22 @@ const showFailure = (now) => {
 	);
 };
 
-/** @param {HTMLButtonElement} button */
-const askAgain = async (button) => {
+/**
+ * Asks for what a button offers, once for each press that comes to its answer.
+ *
+ * @param {HTMLButtonElement} button
+ * @param {'cancel' | 'retry'} what
+ */
+const ask = async (button, what) => {
 	if (button.getAttribute('aria-disabled') === 'true') {
 		return;
 	}
 	button.setAttribute('aria-disabled', 'true');
+	setNotice(problem, '');
 	try {
-		await call('POST', `/api/exports/${exportId}/retry`);
+		const answer = await call('POST', `/api/exports/${exportId}/${what}`);
+		// What became of the render: whether it stops, or goes on and is paid.
+		cancelled = answer.detail ?? '';
 		await readStatus();
 	} catch (error) {
 		setNotice(problem, messageOf(error));

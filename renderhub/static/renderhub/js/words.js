@@ -88,6 +88,9 @@ export const percentInWords = (progress) => `${Math.floor(progress * 100)} %`;
 
 /** @param {ExportRow} row */
 export const remainingInWords = (row) => {
+	if (row.status === 'pending' && row.queuePosition) {
+		return row.queuePosition === 1 ? 'Next in line' : `In line, number ${row.queuePosition}`;
+	}
 	if (row.status === 'pending') {
 		return row.attempt > 1 ? `Waiting for a worker, attempt ${row.attempt}` : 'Waiting for a worker';
 	}
@@ -121,6 +124,7 @@ export const mediumOf = (codec) =>
 
 const EVENTS = /** @type {Record<string, string>} */ ({
 	created: 'You asked for it',
+	admitted: 'Its turn came',
 	claimed: 'A worker took it',
 	started: 'Remotion began to render',
 	throttled: 'Remotion was busy; the start was put off',
