@@ -29,6 +29,9 @@ Answer = TypeVar("Answer")
 
 _SAMPLE_S: Final = 0.1
 _SETTLED_S: Final = 0.5
+# Each takes a second of a core to start: too many for a short run.
+_FEWEST_WORKERS: Final = 6
+_MOST_WORKERS: Final = 16
 _TOLD_S: Final = 10.0
 
 
@@ -103,6 +106,7 @@ class Run:
             folder=self._folder,
             renderer_port=renderer_port,
             visibility_s=self._times.visibility_s,
+            workers=min(max(_FEWEST_WORKERS, self._plan.exports // 100), _MOST_WORKERS),
             broken=self._broken,
         )
         left: list[str] = []

@@ -23,8 +23,6 @@ MARK: Final = "RENDERHUB_CHAOS"
 
 _READY_S: Final = 60
 _GONE_S: Final = 5
-_WORKERS: Final = 16
-"""How many messages are worked on at a time, each in a Python process of its own."""
 
 
 class System:
@@ -34,15 +32,19 @@ class System:
         folder: for its files and logs.
         renderer_port: where the stand-in for Remotion's function listens.
         visibility_s: how long SQS hides a message that a worker has taken.
+        workers: how many messages are worked on at a time, each in a Python process of its own.
         broken: the rule that is left out, if any.
     """
 
-    def __init__(self, *, folder: Path, renderer_port: int, visibility_s: int, broken: str | None) -> None:
+    def __init__(
+        self, *, folder: Path, renderer_port: int, visibility_s: int, workers: int, broken: str | None
+    ) -> None:
         self.mark = secrets.token_hex(8)
         self.api_port = ports.choose_port(0)
         self.secrets = {"SECRET_KEY": secrets.token_urlsafe(48), "WEBHOOK_SECRETS": secrets.token_urlsafe(32)}
         self._folder = folder
         self._visibility_s = visibility_s
+        self._workers = workers
         self._broken = broken
         self._cloud_port = ports.choose_port(0)
         self.account = MiniStack(
@@ -85,7 +87,7 @@ class System:
         functions = self.account.client("lambda")
         (mapping,) = functions.list_event_source_mappings()["EventSourceMappings"]
         functions.update_event_source_mapping(
-            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": _WORKERS}
+            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": self._workers}
         )
 
     def environment(
