@@ -1,6 +1,7 @@
 """The loop that does what is due. Any number of sweepers may run at once."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from datetime import datetime
@@ -36,7 +37,6 @@ def sweep(turn: int = 0) -> None:
         "handle_due": lambda now: services.handle_due(queue=queue, now=now),
         "mend_line": lambda now: services.mend_line(queue=queue, now=now),
         "notify_left_over": lambda now: services.notify_left_over(now=now),
-        "send_deliveries": lambda now: notifications.send_due(now=now),
     }
     if settings.REMOTION_SQS_DLQ_URL and turn % DEAD_LETTERS_EVERY == 0:
         jobs["handle_dead_letters"] = lambda now: services.handle_dead_letters(
@@ -51,14 +51,41 @@ def sweep(turn: int = 0) -> None:
     close_old_connections()
 
 
+def deliver() -> bool:
+    """Send the notification that is due the longest, and tell whether there was one."""
+    close_old_connections()
+    try:
+        return notifications.send_due(now=timezone.now(), limit=1) > 0
+    except Exception:
+        log.exception("sweeper.failed", job="send_due")
+        return False
+    finally:
+        close_old_connections()
+
+
 async def run(stop: asyncio.Event) -> None:
-    """Sweep about once a second until ``stop`` is set."""
+    """Sweep about once a second until ``stop`` is set, and send notifications beside that."""
     log.info("sweeper.started", interval_s=INTERVAL_S)
+    await asyncio.gather(_sweep_until(stop), _deliver_until(stop))
+
+
+async def _sweep_until(stop: asyncio.Event) -> None:
     for turn in itertools.count():
         if stop.is_set():
             return
         await sync_to_async(sweep)(turn)
-        try:
-            await asyncio.wait_for(stop.wait(), INTERVAL_S)
-        except TimeoutError:
-            continue
+        await _pause(stop)
+
+
+async def _deliver_until(stop: asyncio.Event) -> None:
+    # In a thread of its own, so that a slow mail server keeps nobody's render waiting; and one at a time, so
+    # that each claim counts from the moment at which it is made.
+    send = sync_to_async(deliver, thread_sensitive=False)
+    while not stop.is_set():
+        if not await send():
+            await _pause(stop)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), INTERVAL_S)

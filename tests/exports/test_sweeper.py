@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 
 import pytest
 from django.contrib.auth.models import User
@@ -45,9 +46,47 @@ async def test_the_loop_runs_until_it_is_told_to_stop(monkeypatch):
             loop.call_soon_threadsafe(stop.set)
 
     monkeypatch.setattr(sweeper, "sweep", sweep)
+    monkeypatch.setattr(sweeper, "deliver", lambda: False)
     monkeypatch.setattr(sweeper, "INTERVAL_S", 0.01)
     await asyncio.wait_for(sweeper.run(stop), 10)
     assert swept == [0, 1]
+
+
+async def test_a_mail_server_that_hangs_stops_no_sweep(monkeypatch):
+    stop, hanging = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    swept = []
+
+    def sweep(turn):
+        swept.append(turn)
+        if len(swept) == 3:
+            loop.call_soon_threadsafe(stop.set)
+            answered.set()
+
+    def deliver():
+        hanging.set()
+        return not answered.wait(10)
+
+    answered = threading.Event()
+    monkeypatch.setattr(sweeper, "sweep", sweep)
+    monkeypatch.setattr(sweeper, "deliver", deliver)
+    monkeypatch.setattr(sweeper, "INTERVAL_S", 0.01)
+    await asyncio.wait_for(sweeper.run(stop), 10)
+    assert swept == [0, 1, 2]
+
+
+def test_deliveries_are_sent_one_by_one_and_a_failure_is_not_the_end(monkeypatch):
+    outcomes = iter([1, 0, RuntimeError("the database is gone")])
+
+    def send_due(*, now, limit):
+        assert limit == 1
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("notifications.services.send_due", send_due)
+    assert [sweeper.deliver() for _ in range(3)] == [True, False, False]
 
 
 @pytest.mark.parametrize("redis_url", ["", "redis://localhost"])
