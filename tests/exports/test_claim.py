@@ -1,6 +1,6 @@
 """The claim and what becomes of it: one paid render for one attempt, whoever asks, and whoever dies."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -32,9 +32,12 @@ def later(seconds):
 def cancelled(monkeypatch):
     """The renders that Remotion was told to stop."""
     stopped: list[str] = []
-    monkeypatch.setattr(
-        "exports.renders.cancel", lambda *, bucket_name, render_id, now: stopped.append(render_id) or True
-    )
+
+    def cancel(*, bucket_name: str, render_id: str, now: datetime) -> bool:
+        stopped.append(render_id)
+        return True
+
+    monkeypatch.setattr("exports.renders.cancel", cancel)
     return stopped
 
 
