@@ -8,8 +8,9 @@ measures the processor time of the server itself (its process and its children),
 requests per second do on what else runs on the machine.
 
 * Requests, over 8 connections that are kept: the status of a completed export, with a presigned address; the
-  history (20 of 40 exports); a new export, with its message to the SQS of a MiniStack. ``DEBUG`` is off, the
-  database is SQLite, and moves are pushed through Redis, as in production.
+  history (20 of 40 exports); a new export, which takes its place in the line, since its user's share of the
+  slots is soon taken. ``DEBUG`` is off, the database is SQLite, SQS that of a MiniStack, and moves are pushed
+  through Redis, as in production.
 * Sockets, of the ASGI servers: opening 500, holding them idle, and passing messages on to all of them. The
   channel layer is that of one machine, in memory. The messages are the progress of one export, reported by
   signed webhooks, whose time is part of the figures.
@@ -156,11 +157,14 @@ class Bench:
             "WEBHOOK_SECRETS": SECRET,
             "API_BASE_URL": "http://localhost",
             "ALLOWED_HOSTS": HOST,
+            "EMAIL_URL": "console:",
             "AWS_ENDPOINT_URL": aws,
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "REMOTION_SQS_QUEUE_URL": queue_url,
+            # Nothing here reads or writes it, but it must be set.
+            "REMOTION_SQS_DLQ_URL": f"{queue_url}-dlq",
             "REMOTION_BUCKET": "bench",
             "REMOTION_SERVE_URL": f"{aws}/bench/sites/main/index.html",
         }
