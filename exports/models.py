@@ -91,6 +91,10 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
         """
         return self.filter(due_at__lte=now).order_by("due_at")
 
+    def with_output_before(self, moment: datetime) -> Self:
+        """Return the exports whose file was ready before ``moment`` and is still there, the oldest first."""
+        return self.filter(output_at__lt=moment).order_by("output_at")
+
     def waiting(self) -> Self:
         """Return the exports that wait for a slot, in the order in which each user's own go."""
         return self.filter(status=Status.PENDING, slot=None).order_by("priority", "queued_at", "id")
@@ -157,6 +161,9 @@ class ExportRequest(models.Model):
 
     # How it ended.
     output_key = models.CharField(max_length=300, blank=True)
+    output_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the file was ready; empty where there is none any more."
+    )
     output_size_bytes = models.PositiveBigIntegerField(null=True, blank=True)
     error_code = models.CharField(max_length=50, blank=True)
     error_message = models.TextField(blank=True)
@@ -187,6 +194,10 @@ class ExportRequest(models.Model):
             # have none in the line, in this index alone. Those who wait lie together in it.
             models.Index(
                 fields=["status", "slot", "user", "priority", "queued_at", "id", "rank"], name="exports_lane"
+            ),
+            # Read by: the sweeper, for files that have been kept long enough.
+            models.Index(
+                fields=["output_at"], name="exports_outputs", condition=models.Q(output_at__isnull=False)
             ),
             # Read by: the sweeper, for notifications that a crash left over.
             models.Index(

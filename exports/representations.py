@@ -17,7 +17,7 @@ from exports.storage import presign
 def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
     """Return all that an export's owner sees of it, JSON-ready, with a new presigned address of its file."""
     output = None
-    if export.status == Status.COMPLETED:
+    if export.status == Status.COMPLETED and export.output_at is not None:
         output = presign(bucket_name=export.bucket_name, key=export.output_key, now=now)
     cost = Render.objects.filter(export_id=export.pk).aggregate(total=Sum("cost_usd"))["total"] or Decimal(0)
     return {

@@ -229,7 +229,8 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     bucketName = serializers.CharField(allow_null=True)
     outputUrl = serializers.URLField(
         allow_null=True,
-        help_text="Opens the file until outputExpiresAt, for whoever has it; made anew on each call.",
+        help_text="Opens the file until outputExpiresAt, for whoever has it; made anew on each call. "
+        "Null: there is none yet, or it is deleted after the days that the deployment keeps files.",
     )
     outputExpiresAt = serializers.DateTimeField(allow_null=True)
     outputSizeBytes = serializers.IntegerField(allow_null=True)

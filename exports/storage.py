@@ -51,6 +51,15 @@ def _origin(endpoint_url: str, bucket_name: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def delete_output(*, bucket_name: str, key: str) -> None:
+    """Delete a file; one that isn't there is no error.
+
+    Raises:
+        ClientError, BotoCoreError: S3 refused, or can't be asked.
+    """
+    aws.s3().delete_object(Bucket=bucket_name, Key=key)
+
+
 def find_output(key: str) -> int | None:
     """Return the size in bytes of a file in the deployment's bucket, ``None`` where there is none.
 

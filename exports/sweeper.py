@@ -42,6 +42,8 @@ def sweep(turn: int = 0) -> None:
         jobs["handle_dead_letters"] = lambda now: services.handle_dead_letters(
             letters=get_dead_letters(), queue=queue, now=now
         )
+    if settings.OUTPUT_RETENTION_DAYS:
+        jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
     close_old_connections()
     for name, job in jobs.items():
         try:

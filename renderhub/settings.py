@@ -242,6 +242,9 @@ RENDER_CLAIM_S = env.seconds("RENDER_CLAIM_S", 180, minimum=1)
 # What SigV4 can sign: seven days.
 OUTPUT_URL_TTL_S = min(env.integer("OUTPUT_URL_TTL_S", 3600, minimum=1), 604_800)
 
+# How many days a finished file is kept; 0 keeps it for ever.
+OUTPUT_RETENTION_DAYS = env.integer("OUTPUT_RETENTION_DAYS", 0)
+
 # --- Live updates -------------------------------------------------------------------------------------------
 
 REDIS_URL = env.text("REDIS_URL")

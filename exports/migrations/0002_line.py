@@ -30,6 +30,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="exportrequest",
+            name="output_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="When the file was ready; empty where there is none any more.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            model_name="exportrequest",
             name="notify_pending",
             field=models.BooleanField(
                 default=False, help_text="It has ended, and its notifications may not be written yet."
@@ -98,6 +107,12 @@ class Migration(migrations.Migration):
             model_name="exportrequest",
             index=models.Index(
                 fields=["status", "slot", "user", "priority", "queued_at", "id", "rank"], name="exports_lane"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="exportrequest",
+            index=models.Index(
+                condition=models.Q(("output_at__isnull", False)), fields=["output_at"], name="exports_outputs"
             ),
         ),
         migrations.AddIndex(

@@ -3,7 +3,12 @@
 from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
-from exports.services.repairs import handle_due, mend_line, notify_left_over
+from exports.services.repairs import (
+    delete_expired_outputs,
+    handle_due,
+    mend_line,
+    notify_left_over,
+)
 from exports.services.reports import (
     accept_render,
     claim_render,
@@ -32,6 +37,7 @@ __all__ = [
     "claim_render",
     "complete_export",
     "create_export",
+    "delete_expired_outputs",
     "fail_render",
     "handle_dead_letters",
     "handle_due",

@@ -21,6 +21,7 @@ EMPTIED: Final[dict[str, Any]] = {
     "render_id": None,
     "bucket_name": "",
     "output_key": "",
+    "output_at": None,
     "output_size_bytes": None,
     "started_at": None,
     "completed_at": None,

@@ -14,7 +14,7 @@ from exports.services.line import admit, look_at_all
 from exports.services.messages import next_poll_at, send_polls, send_starts
 from exports.services.reports import attempt_output_key, complete_from_output, end_attempt, fail_export
 from exports.states import Event, Status
-from exports.storage import find_output
+from exports.storage import delete_output, find_output
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +92,34 @@ def mend_line(*, queue: MessageQueue, now: datetime) -> int:
     """Do for the line what a crash left undone, and return how many exports got a slot."""
     look_at_all(now=now)
     return admit(queue=queue, now=now)
+
+
+def delete_expired_outputs(*, now: datetime, limit: int = 100) -> int:
+    """Delete the files that have been kept for ``OUTPUT_RETENTION_DAYS``, and return how many.
+
+    The file goes first: where this process dies in between, it is deleted once more. The export itself stays.
+
+    Args:
+        now: the present moment.
+        limit: how many exports to look at.
+    """
+    kept_since = now - timedelta(days=settings.OUTPUT_RETENTION_DAYS)
+    deleted = 0
+    expired = ExportRequest.objects.with_output_before(kept_since).only(
+        "bucket_name", "output_key", "output_at"
+    )
+    for export in expired[:limit]:
+        try:
+            delete_output(bucket_name=export.bucket_name, key=export.output_key)
+        except (BotoCoreError, ClientError) as error:
+            # What is left is found again by the next sweep.
+            log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
+            break
+        # No move: it tells nothing but where the file was.
+        ExportRequest.objects.filter(pk=export.pk, output_at=export.output_at).update(output_at=None)
+        log.info("output.deleted", export_id=str(export.pk))
+        deleted += 1
+    return deleted
 
 
 def notify_left_over(*, now: datetime, limit: int = 500) -> int:

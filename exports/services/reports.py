@@ -171,7 +171,7 @@ def complete_export(*, report: RenderSuccess, queue: MessageQueue, now: datetime
             Event.COMPLETED,
             queue=queue,
             now=now,
-            **_completed(export, size_bytes=size_bytes),
+            **_completed(export, size_bytes=size_bytes, now=now),
             render_id=report.render_id,
             bucket_name=report.bucket_name,
         ):
@@ -287,7 +287,7 @@ def complete_from_output(
         queue=queue,
         now=now,
         detail="The file was found in the bucket; the reports of its render were lost.",
-        **_completed(export, size_bytes=size_bytes),
+        **_completed(export, size_bytes=size_bytes, now=now),
         bucket_name=export.bucket_name or settings.REMOTION_BUCKET,
     )
 
@@ -297,10 +297,11 @@ def attempt_output_key(export: ExportRequest) -> str:
     return output_key(export_id=str(export.pk), attempt=export.attempt, codec=export.codec)
 
 
-def _completed(export: ExportRequest, *, size_bytes: int | None) -> dict[str, Any]:
+def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) -> dict[str, Any]:
     return {
         "progress": 1.0,
         "output_key": attempt_output_key(export),
+        "output_at": now,
         "output_size_bytes": size_bytes,
     }
 

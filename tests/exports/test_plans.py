@@ -62,6 +62,7 @@ def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
     assert indexes_of(lambda: list(due.defer("input_props")[:500])) == ["exports_due"]
     assert indexes_of(lambda: services.notify_left_over(now=NOW)) == ["exports_notify"]
     assert indexes_of(lambda: look_at_all(now=NOW)) == ["exports_lane"]
+    assert indexes_of(lambda: list(ExportRequest.objects.with_output_before(NOW))) == ["exports_outputs"]
 
 
 def test_a_claim_is_answered_by_the_primary_key(export):

@@ -1,14 +1,16 @@
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.utils import timezone
 
 from exports.models import ExportRequest
-from exports.services import handle_due
+from exports.services import delete_expired_outputs, handle_due
 from exports.services.moves import move
 from exports.states import Event, Status, may_move
+from exports.sweeper import sweep
 from lambda_worker.contract import PollMessage, RenderThrottled, StartMessage, output_key
-from tests.exports.test_journey import claim, started
+from tests.exports.test_journey import claim, started, success
 
 
 def later(seconds):
@@ -79,3 +81,54 @@ def test_a_move_wins_once_where_the_table_has_it_and_never_elsewhere(export, sou
     assert not move(rival, target, Event.CLAIMED, now=timezone.now())
     row = ExportRequest.objects.get()
     assert (row.status, row.version, len(row.timeline)) == (target, 2, 2)
+
+
+@pytest.fixture
+def deleted(monkeypatch):
+    """What was deleted from the bucket."""
+    keys: list[str] = []
+    monkeypatch.setattr(
+        "exports.services.repairs.delete_output", lambda *, bucket_name, key: keys.append(key)
+    )
+    return keys
+
+
+@pytest.fixture
+def completed(export, report, outputs):
+    report(claim(export))
+    report(started(export))
+    report(success(export))
+    return ExportRequest.objects.get()
+
+
+def test_a_file_is_deleted_after_its_time_and_the_export_stays(completed, deleted, settings, api):
+    settings.OUTPUT_RETENTION_DAYS = 7
+    week = timedelta(days=7)
+    assert delete_expired_outputs(now=completed.completed_at + week) == 0
+    late = completed.completed_at + week + timedelta(seconds=1)
+    assert [delete_expired_outputs(now=late) for _ in range(2)] == [1, 0]
+    assert deleted == [completed.output_key]
+    shown = api.get(f"/api/exports/{completed.pk}/status").json()
+    assert (shown["status"], shown["outputUrl"], shown["version"]) == ("completed", None, completed.version)
+
+
+def test_a_file_that_cant_be_deleted_is_tried_again(completed, deleted, settings, monkeypatch):
+    def refuse(*, bucket_name: str, key: str) -> None:
+        raise EndpointConnectionError(endpoint_url="http://s3")
+
+    settings.OUTPUT_RETENTION_DAYS = 7
+    late = completed.completed_at + timedelta(days=8)
+    with monkeypatch.context() as patch:
+        patch.setattr("exports.services.repairs.delete_output", refuse)
+        assert delete_expired_outputs(now=late) == 0
+    assert delete_expired_outputs(now=late) == 1
+
+
+def test_a_sweep_keeps_files_for_ever_unless_told_otherwise(completed, deleted, settings, monkeypatch):
+    monkeypatch.setattr("exports.sweeper.close_old_connections", lambda: None)
+    ExportRequest.objects.update(output_at=completed.completed_at - timedelta(days=4000))
+    sweep()
+    assert deleted == []
+    settings.OUTPUT_RETENTION_DAYS = 1
+    sweep()
+    assert deleted == [completed.output_key]

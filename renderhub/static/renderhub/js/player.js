@@ -37,6 +37,9 @@ export class Player {
 	show(status) {
 		this.#place.hidden = status.status !== 'completed';
 		if (status.outputUrl === null || status.outputExpiresAt === null) {
+			if (status.status === 'completed') {
+				this.#showDeleted();
+			}
 			return;
 		}
 		this.#status = status;
@@ -49,6 +52,13 @@ export class Player {
 		clearTimeout(this.#timer);
 		const left = Date.parse(status.outputExpiresAt) - Date.now() - EARLY_MS;
 		this.#timer = setTimeout(this.#readAgain, Math.max(EARLY_MS, left));
+	}
+
+	#showDeleted() {
+		clearTimeout(this.#timer);
+		setText(this.#note, 'The file has been kept as long as files are kept here, and is deleted. Export it again to get a new one.');
+		this.#note.hidden = false;
+		this.#place.replaceChildren(this.#note);
 	}
 
 	/**
