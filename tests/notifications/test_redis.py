@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = shutil.which("redis-server")
-    assert server, "redis-server is missing: apt-get install redis-server"
+    if server is None:
+        pytest.skip("redis-server is missing: apt-get install redis-server")
     folder: Path = tmp_path_factory.mktemp("redis")
     port = ports.choose_port(0)
     command = [server, "--port", str(port), "--bind", ports.HOST, "--save", "", "--dir", str(folder)]
