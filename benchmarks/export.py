@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -35,14 +35,14 @@ from typing import IO, Any, Final
 from benchmarks.usage import OtherProcesses, cpu_seconds
 from localcloud.api_client import ApiClient, download
 from localcloud.browser import find_browser
+from localcloud.completion import await_completed
 from localcloud.errors import LocalCloudError
-from localcloud.paths import BUILD, LOGS, ROOT, SITE
+from localcloud.paths import BUILD, ROOT, SITE
 from localcloud.ports import bypass_proxies
 from localcloud.system import System, running_system
 
 RESULT: Final = BUILD / "bench-export.json"
 
-_TIMEOUT_S: Final = 300
 _CALM: Final = 0.1
 """How many processors may be busy with something else."""
 
@@ -138,7 +138,7 @@ def export_once(system: System, api: ApiClient, output: Path) -> Figures:
     asked = time.time()
     accepted = api.call("POST", f"/api/exports/projects/{system.demo.project_id}/export", {})
     answered = time.time()
-    status = _await_end(system, api, accepted["exportId"])
+    status = await_completed(system, api, accepted["exportId"])
     ended = time.time()
 
     events = api.call("GET", f"/api/exports/{accepted['exportId']}/events")["events"]
@@ -159,23 +159,6 @@ def export_once(system: System, api: ApiClient, output: Path) -> Figures:
     download(status["outputUrl"], output)
     hops = zip(HOPS, (after - before for before, after in pairwise(moments)), strict=True)
     return {TOTAL: ended - asked, ANSWER: answered - asked, **dict(hops)}
-
-
-def _await_end(system: System, api: ApiClient, export_id: str) -> dict[str, Any]:
-    """Return the status that the socket pushes at the end; nothing is polled meanwhile."""
-    deadline = time.monotonic() + _TIMEOUT_S
-    with closing(api.follow(export_id)) as seen:
-        for status in seen:
-            system.check()
-            if status["status"] == "completed":
-                return status
-            if status["status"] not in ("pending", "processing"):
-                raise LocalCloudError(
-                    f"the export has {status['status']}: {status['errorMessage']}\n  logs: {LOGS}"
-                )
-            if time.monotonic() > deadline:
-                break
-    raise LocalCloudError(f"the export was not completed within {_TIMEOUT_S} s\n  logs: {LOGS}")
 
 
 def _render_state(system: System, bucket: str, render_id: str) -> dict[str, Any]:

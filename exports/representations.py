@@ -35,17 +35,17 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "renderId": export.render_id,
         "bucketName": export.bucket_name or None,
         "outputUrl": output.url if output else None,
-        "outputExpiresAt": _iso(output.expires_at) if output else None,
+        "outputExpiresAt": iso(output.expires_at) if output else None,
         "outputSizeBytes": export.output_size_bytes,
         "errorMessage": export.error_message or None,
         "errors": export.errors,
         "retryable": export.retryable,
         "attempt": export.attempt,
         "cost": {"amount": format(cost.normalize(), "f"), "currency": "USD"},
-        "createdAt": _iso(export.created_at),
-        "startedAt": _iso(export.started_at),
-        "completedAt": _iso(export.completed_at),
-        "updatedAt": _iso(export.updated_at),
+        "createdAt": iso(export.created_at),
+        "startedAt": iso(export.started_at),
+        "completedAt": iso(export.completed_at),
+        "updatedAt": iso(export.updated_at),
         "version": export.version,
     }
 
@@ -94,5 +94,6 @@ def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
     return round(elapsed_s * (1 - export.progress) / export.progress, 1)
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """Return a moment as every answer writes it: ISO 8601 in UTC, to the millisecond."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

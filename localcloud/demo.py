@@ -1,22 +1,20 @@
 """The demo: one export, asked for through the API and made by the whole system."""
 
 import time
-from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from localcloud.api_client import ApiClient, download
+from localcloud.completion import await_completed
 from localcloud.errors import LocalCloudError
 from localcloud.media import Video, probe
-from localcloud.paths import BUILD, LOGS, ROOT
+from localcloud.paths import BUILD, ROOT
 from localcloud.progress_bar import ProgressBar
 from localcloud.system import System, running_system
 
 OUTPUT: Final = BUILD / "demo.mp4"
-
-_TIMEOUT_S: Final = 300
 
 # The steps between two lines of an export's timeline, as a person would call them.
 _HOPS: Final = {
@@ -55,7 +53,13 @@ def _export(system: System) -> tuple[Video, list[tuple[str, float]]]:
     asked = time.monotonic()
     accepted = api.call("POST", f"/api/exports/projects/{demo.project_id}/export", {})
     answered = time.monotonic()
-    status = _follow(system, api, accepted["exportId"])
+    with ProgressBar() as bar:
+        status = await_completed(
+            system,
+            api,
+            accepted["exportId"],
+            on_status=lambda status: bar.show(status["status"], status["progress"]),
+        )
     events = api.call("GET", f"/api/exports/{accepted['exportId']}/events")["events"]
     before_download = time.monotonic()
     download(status["outputUrl"], OUTPUT)
@@ -67,24 +71,6 @@ def _export(system: System) -> tuple[Video, list[tuple[str, float]]]:
         )
     hops = [("request and its answer", answered - asked), *_hops(events)]
     return video, [*hops, ("download", downloaded - before_download)]
-
-
-def _follow(system: System, api: ApiClient, export_id: str) -> dict[str, Any]:
-    """Show the export's progress and return its status once it is completed."""
-    deadline = time.monotonic() + _TIMEOUT_S
-    with ProgressBar() as bar, closing(api.follow(export_id)) as seen:
-        for status in seen:
-            system.check()
-            bar.show(status["status"], status["progress"])
-            if status["status"] == "completed":
-                return status
-            if status["status"] not in ("pending", "processing"):
-                raise LocalCloudError(
-                    f"the export has {status['status']}: {status['errorMessage']}\n  logs: {LOGS}"
-                )
-            if time.monotonic() > deadline:
-                break
-    raise LocalCloudError(f"the export was not completed within {_TIMEOUT_S} s\n  logs: {LOGS}")
 
 
 def _hops(events: list[dict[str, str]]) -> list[tuple[str, float]]:

@@ -99,14 +99,7 @@ def _write(*, channel: str, key: str, now: datetime, **columns: Any) -> bool:
 
 def _send(delivery: Delivery, transport: Transport, *, now: datetime) -> None:
     try:
-        try:
-            transport.send(delivery)
-        except TransportError:
-            raise
-        except Exception as error:
-            # A fault of ours, most likely in a template. The others are sent all the same.
-            log.exception("delivery.crashed", delivery_id=str(delivery.pk), kind=delivery.kind)
-            raise TransportError(f"{type(error).__name__}: {error}", permanent=False) from error
+        _hand_over(delivery, transport)
     except TransportError as error:
         given_up = error.permanent or delivery.tries >= MAX_TRIES
         log.warning(
@@ -126,6 +119,22 @@ def _send(delivery: Delivery, transport: Transport, *, now: datetime) -> None:
     else:
         log.info("delivery.sent", delivery_id=str(delivery.pk), channel=delivery.channel)
         _settle(delivery, status=Delivery.Status.SENT, due_at=None, sent_at=now, error="")
+
+
+def _hand_over(delivery: Delivery, transport: Transport) -> None:
+    """Send it, with every failure told as a TransportError.
+
+    Raises:
+        TransportError: it was not sent.
+    """
+    try:
+        transport.send(delivery)
+    except TransportError:
+        raise
+    except Exception as error:
+        # A fault of ours, most likely in a template. The others are sent all the same.
+        log.exception("delivery.crashed", delivery_id=str(delivery.pk), kind=delivery.kind)
+        raise TransportError(f"{type(error).__name__}: {error}", permanent=False) from error
 
 
 def _settle(delivery: Delivery, **columns: Any) -> None:

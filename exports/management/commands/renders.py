@@ -10,6 +10,7 @@ from django.utils import timezone
 from exports import services
 from exports.overview import LATE_S, Overview, read_overview
 from exports.queue import get_queue
+from exports.representations import iso
 
 
 class Command(BaseCommand):
@@ -79,16 +80,12 @@ def _row(seen: Overview) -> dict[str, Any]:
     return {
         "paused": pause is not None,
         "pausedBy": pause.by if pause else None,
-        "pausedSince": _iso(pause.since) if pause else None,
+        "pausedSince": iso(pause.since) if pause else None,
         "pauseReason": pause.reason if pause else None,
         "slots": seen.slots,
         "slotsTaken": seen.slots_taken,
         "waiting": seen.waiting,
         "usersInLine": seen.users_in_line,
-        "oldestQueuedAt": _iso(seen.oldest_queued_at),
+        "oldestQueuedAt": iso(seen.oldest_queued_at),
         "late": seen.late,
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
