@@ -4,7 +4,7 @@ from rest_framework.test import APIClient
 
 from exports.failures import classify
 from exports.models import Codec, ExportRequest, Project
-from exports.serializers import ExportStatusSerializer
+from exports.serializers.status import ExportStatusSerializer
 from lambda_worker.contract import CODEC_EXTENSIONS, RenderFailure
 
 

@@ -1,110 +1,23 @@
-"""The HTTP API of projects and exports."""
+"""One export over HTTP: ask for it, follow it, cancel it, try again."""
 
 from http import HTTPStatus
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import viewsets
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from exports import queue, services
-from exports.models import ExportRequest, Project
+from exports.models import Project
 from exports.representations import status_of
-from exports.serializers import (
-    CancelledSerializer,
-    ExportAcceptedSerializer,
-    ExportOrderSerializer,
-    ExportStatusSerializer,
-    HistoryItemSerializer,
-    ProjectSerializer,
-    TimelineSerializer,
-)
-from exports.states import RUNNING
+from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
+from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
+from exports.views.shared import conflict, seen_by
 from renderhub.openapi import refusal
-from renderhub.problems import Problem
-
-
-class NewestFirst(CursorPagination):
-    """Pages that stay put while new rows come in; keys are UUIDv7, so their order is that of time."""
-
-    page_size = 20
-    max_page_size = 100
-    page_size_query_param = "pageSize"
-    ordering = "-id"
-
-
-_IN_USE = "Exports of this project are running. Wait for them or cancel them, then delete it."
-
-_PROJECT = OpenApiExample(
-    "project",
-    request_only=True,
-    value={
-        "title": "Quarterly figures",
-        "compositionId": "MainComposition",
-        "codec": "h264",
-        "inputProps": {"title": "Q3"},
-        "propsSchema": {"type": "object", "properties": {"title": {"type": "string", "maxLength": 80}}},
-    },
-)
-
-
-@extend_schema_view(
-    list=extend_schema(operation_id="listProjects", summary="List one's own projects, newest first"),
-    create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_PROJECT]),
-    retrieve=extend_schema(operation_id="getProject", summary="Read a project"),
-    partial_update=extend_schema(
-        operation_id="changeProject",
-        summary="Change a project",
-        description="Exports that were asked for before stay as they are: they have copies.",
-        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True)],
-    ),
-    destroy=extend_schema(
-        operation_id="deleteProject",
-        summary="Delete a project",
-        description="Its exports stay in the history.",
-        responses={
-            204: OpenApiResponse(description="It is gone."),
-            **refusal(HTTPStatus.CONFLICT, "project-in-use", _IN_USE, "Exports of the project are running."),
-        },
-    ),
-)
-@extend_schema(tags=["projects"])
-class ProjectViewSet(viewsets.ModelViewSet[Project]):
-    """One's own projects."""
-
-    serializer_class = ProjectSerializer
-    pagination_class = NewestFirst
-    lookup_url_kwarg = "project_id"
-    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
-    queryset = Project.objects.none()
-
-    def get_queryset(self) -> QuerySet[Project]:
-        """Return the projects that the asker may see."""
-        return Project.objects.visible_to(self.request.user)
-
-    def perform_create(self, serializer: BaseSerializer[Project]) -> None:
-        """Save the project as the asker's."""
-        serializer.save(user=self.request.user)
-
-    def perform_destroy(self, instance: Project) -> None:
-        """Delete a project; its exports stay in the history."""
-        if instance.exports.filter(status__in=RUNNING).exists():
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                "project-in-use",
-                _IN_USE,
-            )
-        instance.delete()
-
 
 _ACCEPTED = OpenApiExample(
     "accepted",
@@ -168,7 +81,7 @@ class ExportStatusView(APIView):
     )
     def get(self, request: Request, export_id: UUID) -> Response:
         """Return the export's status, with an address of its file once it is completed."""
-        export = get_object_or_404(_seen_by(request).defer("input_props", "timeline"), pk=export_id)
+        export = get_object_or_404(seen_by(request).defer("input_props", "timeline"), pk=export_id)
         return Response(status_of(export, now=timezone.now()))
 
 
@@ -183,7 +96,7 @@ class ExportEventsView(APIView):
     )
     def get(self, request: Request, export_id: UUID) -> Response:
         """Return the export's timeline, oldest first."""
-        export = get_object_or_404(_seen_by(request).only("timeline"), pk=export_id)
+        export = get_object_or_404(seen_by(request).only("timeline"), pk=export_id)
         return Response({"events": export.timeline})
 
 
@@ -208,13 +121,13 @@ class ExportRetryView(APIView):
     )
     def post(self, request: Request, export_id: UUID) -> Response:
         """Render a failed or cancelled export again."""
-        get_object_or_404(_seen_by(request).only("pk"), pk=export_id)
+        get_object_or_404(seen_by(request).only("pk"), pk=export_id)
         try:
             export = services.retry_export(
                 export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
             )
         except services.WrongStatusError as error:
-            raise _conflict(error) from error
+            raise conflict(error) from error
         return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED)
 
 
@@ -242,13 +155,13 @@ class ExportCancelView(APIView):
     )
     def post(self, request: Request, export_id: UUID) -> Response:
         """Cancel an export that has not ended, and stop its render where that is still possible."""
-        get_object_or_404(_seen_by(request).only("pk"), pk=export_id)
+        get_object_or_404(seen_by(request).only("pk"), pk=export_id)
         try:
             export, stopping = services.cancel_export(
                 export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
             )
         except services.WrongStatusError as error:
-            raise _conflict(error) from error
+            raise conflict(error) from error
         return Response(
             {
                 "exportId": str(export.pk),
@@ -258,28 +171,3 @@ class ExportCancelView(APIView):
                 "detail": stopping.label,
             }
         )
-
-
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="listExports", summary="List one's own exports, newest first", tags=["exports"]
-    )
-)
-class ExportHistoryView(ListAPIView[ExportRequest]):
-    """One's own exports, newest first."""
-
-    serializer_class = HistoryItemSerializer
-    pagination_class = NewestFirst
-    queryset = ExportRequest.objects.none()
-
-    def get_queryset(self) -> QuerySet[ExportRequest]:
-        """Return the exports that the asker may see, without what a list doesn't show."""
-        return _seen_by(self.request).defer("input_props", "timeline", "errors")
-
-
-def _seen_by(request: Request) -> QuerySet[ExportRequest]:
-    return ExportRequest.objects.visible_to(request.user)
-
-
-def _conflict(error: services.WrongStatusError) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, "wrong-status", str(error), exportStatus=error.status)
