@@ -14,6 +14,7 @@ from exports.services.reports import (
     claim_render,
     complete_export,
     fail_render,
+    keep_worker_use,
     put_off_start,
     record_progress,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "fail_render",
     "handle_dead_letters",
     "handle_due",
+    "keep_worker_use",
     "mend_line",
     "notify_left_over",
     "pause_renders",

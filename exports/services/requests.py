@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
+from exports.costs import estimate
 from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
@@ -57,6 +58,7 @@ def create_export(
         codec=codec,
         input_props=input_props,
         priority=priority,
+        estimated_cost_usd=estimate(project=project, codec=codec),
         created_at=now,
         queued_at=now,
         updated_at=now,

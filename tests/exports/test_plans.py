@@ -155,5 +155,5 @@ def test_creating_and_freeing_are_as_many_indexed_queries_at_any_length(crowd, p
         indexes = set(indexes_of(free))
     # Those of indexes_of itself, which explains them, are among them.
     explained = sum("EXPLAIN" in query["sql"] for query in freed.captured_queries)
-    assert (len(created), len(freed) - explained) == (9, 18)
+    assert (len(created), len(freed) - explained) == (9, 16)
     assert indexes <= {PRIMARY_KEY, SLOT, "exports_line", "exports_first", "exports_lane"}
