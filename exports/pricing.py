@@ -18,7 +18,8 @@ from typing import Final
 
 _MILLION: Final = 1_000_000
 _BYTES_PER_GB: Final = 10**9
-_MB_MS_PER_GB_SECOND: Final = 1024 * 1000
+
+MB_MS_PER_GB_SECOND: Final = 1024 * 1000
 
 SQS_REQUESTS_PER_MESSAGE: Final = 3
 """It is sent, received and deleted. A message above 64 KiB is charged as several; that isn't counted here."""
@@ -66,7 +67,7 @@ class Prices:
             mb_ms: its memory in MB times its billed milliseconds, over all invocations.
             invocations: how many there were.
         """
-        gb_seconds = Decimal(mb_ms) / _MB_MS_PER_GB_SECOND
+        gb_seconds = Decimal(mb_ms) / MB_MS_PER_GB_SECOND
         return gb_seconds * self.lambda_gb_second[architecture] + invocations * self.lambda_request
 
     def queue(self, *, messages: int) -> Decimal:
