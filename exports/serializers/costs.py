@@ -1,6 +1,6 @@
 """What exports cost: what is asked, and what is answered."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from exports.representations import dollars
 from exports.serializers.fields import StrictSerializer
 
 _USUAL: Final = timedelta(days=30)
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _GROUPS: Final = [each.value for each in GroupBy]
 _LONGEST: Final = timedelta(days=366)
 
@@ -54,6 +55,8 @@ class CostsQuerySerializer(StrictSerializer):
         """Fill in what was left out, and refuse what can't be answered quickly."""
         attrs["group_by"] = GroupBy(attrs["group_by"])
         before = attrs.setdefault("before", timezone.now())
+        if before < _FIRST:
+            raise serializers.ValidationError({"createdBefore": "There were no exports yet."})
         after = attrs.setdefault("after", before - _USUAL)
         if not timedelta(0) < before - after <= _LONGEST:
             raise serializers.ValidationError(

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from exports import services
+from exports.costs import estimate
 from exports.models import ExportRequest
 from exports.representations import queue_position
 from exports.services.line import free_place, look, look_at_all
@@ -54,6 +55,12 @@ SLOT = "sqlite_autoindex_export_requests_2"
 
 def test_history_is_read_by_its_index(api, export):
     assert indexes_of(lambda: api.get("/api/exports/history"))[-1] == "exports_user"
+
+
+def test_costs_and_estimates_are_read_by_their_indexes(api, project, export):
+    for by in ("day", "project", "status"):
+        assert indexes_of(lambda by=by: api.get(f"/api/exports/costs?groupBy={by}")) == ["exports_costs"]
+    assert indexes_of(lambda: estimate(project=project, codec="h264")) == ["exports_estimate"]
 
 
 def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
