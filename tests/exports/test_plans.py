@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_history_is_read_by_its_index(api, export):
 
 def test_costs_and_estimates_are_read_by_their_indexes(api, project, export):
     for by in ("day", "project", "status"):
-        assert indexes_of(lambda by=by: api.get(f"/api/exports/costs?groupBy={by}")) == ["exports_costs"]
+        assert indexes_of(partial(api.get, f"/api/exports/costs?groupBy={by}")) == ["exports_costs"]
     assert indexes_of(lambda: estimate(project=project, codec="h264")) == ["exports_estimate"]
 
 
