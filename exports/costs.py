@@ -176,23 +176,32 @@ def estimate(*, project: Project, codec: str) -> Decimal:
     It is the mean of the project's last exports with this codec that were completed, or else the price of a
     :class:`UnmeasuredRender`.
     """
-    past = measured(
-        ExportRequest.objects.filter(project=project, codec=codec, completed_at__isnull=False), limit=_LAST
-    )
-    amounts = [spent_on(export).total for export in past]
-    if not amounts:
-        prices = present_prices()
-        amounts = [cost_of(UnmeasuredRender().usage(prices=prices), prices=prices).total]
-    return (sum(amounts, Decimal(0)) / len(amounts)).quantize(_DECIMALS)
+    prices = present_prices()
+    usage, number = measured(ExportRequest.objects.filter(project=project, codec=codec), limit=_LAST)
+    if not number:
+        usage, number = UnmeasuredRender().usage(prices=prices), 1
+    return (cost_of(usage, prices=prices).total / number).quantize(_DECIMALS)
 
 
-def measured(exports: QuerySet[ExportRequest], *, limit: int) -> list[ExportRequest]:
-    """Return the last of these exports that were completed and whose renders' costs are known."""
-    return list(
-        exports.filter(status=Status.COMPLETED, render_cost_usd__gt=0)
+def measured(exports: QuerySet[ExportRequest], *, limit: int) -> tuple[Usage, int]:
+    """Return what the last of these exports that were completed at a known cost have used, and how many."""
+    rows = (
+        exports.filter(status=Status.COMPLETED, completed_at__isnull=False, render_cost_usd__gt=0)
         .order_by("-completed_at")
-        .only("status", "render_cost_usd", "worker_mb_ms", "worker_messages", "output_size_bytes")[:limit]
+        .values_list("render_cost_usd", "worker_mb_ms", "worker_messages", "output_size_bytes")[:limit]
     )
+    render_usd, mb_ms, messages, size_bytes, number = Decimal(0), 0, 0, 0, 0
+    for row in rows:
+        render_usd, mb_ms, messages = render_usd + row[0], mb_ms + row[1], messages + row[2]
+        size_bytes, number = size_bytes + (row[3] or 0), number + 1
+    usage = Usage(
+        render_usd=render_usd,
+        worker_mb_ms=mb_ms,
+        messages=messages,
+        files=number,
+        output_bytes=size_bytes,
+    )
+    return usage, number
 
 
 # --- Many exports -------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from exports.costs import (
     kept_months,
     measured,
     present_prices,
-    spent_on,
 )
 from exports.models import ExportRequest
 from exports.pricing import MB_MS_PER_GB_SECOND, PRICES, Architecture, Prices
@@ -233,19 +232,15 @@ def _polls(wall_s: int) -> int:
 
 
 def _measured_here() -> str:
-    exports = measured(ExportRequest.objects.filter(completed_at__isnull=False), limit=_MEASURED)
-    if not exports:
+    usage, n = measured(ExportRequest.objects.all(), limit=_MEASURED)
+    if not n:
         return "Nothing was measured here: no export was completed that Remotion told a cost of."
-    n = len(exports)
-    remotion = sum((export.render_cost_usd for export in exports), Decimal(0)) / n
-    total = sum((spent_on(export).total for export in exports), Decimal(0)) / n
-    size = sum(export.output_size_bytes or 0 for export in exports) / n / _BYTES_PER_MB
-    messages = sum(export.worker_messages for export in exports)
-    mb_ms = sum(export.worker_mb_ms for export in exports)
+    total = cost_of(usage, prices=present_prices()).total
+    size_mb = usage.output_bytes / n / _BYTES_PER_MB
     return (
-        f"Measured here, the mean of the last {n:,} completed exports: ${total:.7f} altogether, of it "
-        f"${remotion:.7f} for Remotion;\na file of {size:,.1f} MB; {messages / n:.1f} messages with "
-        f"{_gb_seconds(mb_ms / n)} GB-seconds of worker."
+        f"Measured here, the mean of the last {n:,} completed exports: ${total / n:.7f} altogether, of it "
+        f"${usage.render_usd / n:.7f} for Remotion;\na file of {size_mb:,.1f} MB; "
+        f"{usage.messages / n:.1f} messages with {_gb_seconds(usage.worker_mb_ms / n)} GB-seconds of worker."
     )
 
 
