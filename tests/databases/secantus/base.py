@@ -1,8 +1,8 @@
 """MongoDB's engine where SecantusDB stands in for a mongod: its faults are worked around here, and only here.
 
 SecantusDB 0.7.0b3 reads a nested ``$project`` or ``$addFields`` wrongly, and looks for what
-``{"$and": [{_id}, …]}`` names in the whole collection. MongoDB takes ``{"a.b": 1}`` for ``{"a": {"b": 1}}`` in
-both stages, and the parts of an ``$and`` in one document where they name different fields.
+``{"$and": [{_id}, …]}`` names in the whole collection. To MongoDB ``{"a.b": 1}`` is ``{"a": {"b": 1}}`` in
+both stages, and an ``$and`` one document where its parts name different fields.
 """
 
 from collections.abc import Mapping, Sequence
