@@ -20,6 +20,8 @@ _PAIR = OpenApiExample(
 class SignInView(TokenObtainPairView):
     """Gives tokens for a name and a password."""
 
+    throttle_scope = "sign-in"
+
     @extend_schema(
         operation_id="signIn",
         summary="Sign in",
@@ -55,6 +57,8 @@ _TOKEN_REFUSED = refusal(
 class RefreshView(TokenRefreshView):
     """Gives new tokens for a refresh token."""
 
+    throttle_scope = "tokens"
+
     @extend_schema(
         operation_id="refreshToken",
         summary="Get a new access token",
@@ -74,6 +78,8 @@ class RefreshView(TokenRefreshView):
 
 class SignOutView(TokenBlacklistView):
     """Makes a refresh token useless."""
+
+    throttle_scope = "tokens"
 
     @extend_schema(
         operation_id="signOut",

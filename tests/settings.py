@@ -6,6 +6,9 @@ import tempfile
 for name in (
     "DATABASE_URL",
     "REDIS_URL",
+    "TRUSTED_PROXIES",
+    "GRANIAN_WORKERS",
+    "WEB_CONCURRENCY",
     "DEBUG",
     "AWS_ENDPOINT_URL",
     "REMOTION_SQS_QUEUE_URL",
@@ -22,6 +25,9 @@ os.environ.update(
 )
 
 from renderhub.settings import *  # noqa: E402, F403
+
+# So high that only a test that sets one meets it.
+LIMITS = dict.fromkeys(LIMITS, (100_000, 60))  # noqa: F405
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

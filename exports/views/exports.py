@@ -34,6 +34,8 @@ _ACCEPTED = OpenApiExample(
 class ExportCreateView(APIView):
     """Asks for an export of a project."""
 
+    throttle_scope = "exports"
+
     @extend_schema(
         operation_id="createExport",
         summary="Ask for an export",
@@ -102,6 +104,8 @@ class ExportEventsView(APIView):
 
 class ExportRetryView(APIView):
     """Asks for a further attempt."""
+
+    throttle_scope = "exports"
 
     @extend_schema(
         operation_id="retryExport",
