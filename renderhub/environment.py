@@ -70,7 +70,7 @@ class Environment:
         return parts or default
 
     def rate(self, name: str, default: str) -> tuple[int, int]:
-        """Return how often something may happen, and in how many seconds: ``10/m``, ``100/5m``, ``1000/h``."""
+        """Return how often, and in how many seconds: ``10/m``, ``100/5m``, ``1000/h``."""
         value = self.text(name, default)
         found = _RATE.fullmatch(value)
         if found is None:

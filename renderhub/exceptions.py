@@ -1,5 +1,6 @@
 """What the API answers to the exceptions of its views, and to those that nobody expects."""
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -68,14 +69,14 @@ class ProblemsMiddleware:
             return None
         # As Django does where it answers itself: whoever collects errors listens for it.
         got_request_exception.send(sender=type(self), request=request)
-        return crashed(request)
+        return crashed(request, exception)
 
 
-def crashed(request: HttpRequest) -> HttpResponseBase:
-    """Log the exception that is being handled, and answer with an id that finds it there."""
+def crashed(request: HttpRequest, error: BaseException | None) -> HttpResponseBase:
+    """Log an exception, and answer with an id that finds it there."""
     error_id = uuid.uuid4().hex
     route = request.resolver_match.route if request.resolver_match else ""
-    log.exception("api.crashed", error_id=error_id, method=request.method, route=route)
+    log.error("api.crashed", error_id=error_id, method=request.method, route=route, exc_info=error)
     return problem_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",
@@ -86,7 +87,7 @@ def crashed(request: HttpRequest) -> HttpResponseBase:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer for what fails outside of the views (``handler500``)."""
-    return crashed(request) if _is_api(request) else defaults.server_error(request)
+    return crashed(request, sys.exc_info()[1]) if _is_api(request) else defaults.server_error(request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -1,12 +1,13 @@
 """How often something may be asked, counted by django-ratelimit, and what answers say of it.
 
-A limit is a name in ``settings.LIMITS``. Every view of the API has one by :class:`Limits`; whatever else needs
-one calls :func:`spend`. :class:`LimitsMiddleware` writes what was counted on the way into the answer.
+A limit is a name in ``settings.LIMITS``. Every view of the API has one by :class:`Limits`; whatever else
+needs one calls :func:`spend`. :class:`LimitsMiddleware` writes what was counted into the answer.
 
 The headers are those of draft-ietf-httpapi-ratelimit-headers-11: ``RateLimit-Policy`` tells the limits that a
 call counts for, ``RateLimit`` what is left of each. ``Retry-After`` comes with the refusal.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from renderhub.problems import Problem
 log = structlog.get_logger(__name__)
 
 _UNREACHABLE_S: Final = 5.0
-"""How long nothing is counted after the counters couldn't be reached, so that not every call waits for them."""
+"""How long nothing is counted after the counters couldn't be reached: not every call shall wait for them."""
 
 # Until when that is, by time.monotonic().
 _counting_again_at = 0.0
@@ -171,7 +172,7 @@ def _count(request: HttpRequest | Request, name: str, *, by: str, more: bool) ->
 
     Who can't be counted is let through: without its counters the API works on.
     """
-    global _counting_again_at  # noqa: PLW0603  # one for the process
+    global _counting_again_at
     if time.monotonic() < _counting_again_at:
         return None
     calls, period_s = settings.LIMITS[name]
@@ -201,10 +202,8 @@ def _plain(request: HttpRequest | Request) -> HttpRequest:
 
 
 def _span(seconds: int) -> str:
-    for unit, length_s in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds % length_s == 0:
-            number = seconds // length_s
-            break
-    else:
-        unit, number = "second", seconds
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    """Return a time span in words, rounded up."""
+    for unit, length_s in (("hours", 3600), ("minutes", 60)):
+        if seconds > 2 * length_s:
+            return f"{math.ceil(seconds / length_s)} {unit}"
+    return "1 second" if seconds == 1 else f"{seconds} seconds"

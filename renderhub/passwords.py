@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from renderhub import limits
@@ -12,13 +12,17 @@ from renderhub import limits
 class PasswordBackend(ModelBackend):
     """Checks passwords as often as the limits allow, so that none can be guessed by trying.
 
-    One address may try so many, right or wrong; and for one name there may be so many wrong ones, from wherever
-    they come. It stands here rather than at each form, so that no way in is forgotten.
+    One address may try so many, right or wrong; and for one name there may be so many wrong ones, from
+    wherever they come. It stands here rather than at each form, so that no way in is forgotten.
     """
 
-    def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
-    ) -> AbstractBaseUser | None:
+    def authenticate(  # type: ignore[override]  # as ModelBackend's own
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **more: Any,
+    ) -> User | None:
         """Return the user whose name and password they are.
 
         Raises:

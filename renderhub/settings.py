@@ -212,7 +212,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Limits -------------------------------------------------------------------------------------------------
 
-# By name: how many calls in how many seconds. Each is counted by user, or by address where nobody is signed in.
+# By name: how many calls in how many seconds, of a user, or of an address where nobody is signed in.
 LIMITS = {
     "reads": env.rate("LIMIT_READS", "1200/m"),
     "writes": env.rate("LIMIT_WRITES", "120/m"),
@@ -229,7 +229,7 @@ MAX_PENDING_PER_USER = env.integer("MAX_PENDING_PER_USER", 2000, minimum=1)
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 REDIS_URL = env.text("REDIS_URL")
-# How many processes the server is told to start: granian reads the one variable, gunicorn and uvicorn the other.
+# How many processes the server is told to start: granian reads the one, gunicorn and uvicorn the other.
 WEB_WORKERS = env.integer("GRANIAN_WORKERS", env.integer("WEB_CONCURRENCY", 1))
 
 CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -242,8 +242,8 @@ if REDIS_URL:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "limits",
-        # Who can't be counted is let through, and soon: one more try, at once, in case that the connection had
-        # been closed meanwhile.
+        # Who can't be counted is let through, and soon. One more try, at once, since Redis may have closed an
+        # idle connection.
         "OPTIONS": {
             "socket_connect_timeout": 0.5,
             "socket_timeout": 0.5,
@@ -259,8 +259,8 @@ else:
     }
 RATELIMIT_USE_CACHE = "limits"
 RATELIMIT_FAIL_OPEN = True
-# django-ratelimit has not tried Django's own RedisCache, whose increments are Redis's own. The other says that
-# memory is not shared, which is right, and no fault in a single process; renderhub.E001 watches over that.
+# The one says that django-ratelimit has not tried Django's own RedisCache, whose increments are Redis's own;
+# the other that memory is not shared, no fault in a single process, over which renderhub.E001 watches.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001", *([] if REDIS_URL else ["django_ratelimit.E003"])]
 
 # --- AWS and Remotion ---------------------------------------------------------------------------------------
