@@ -16,7 +16,7 @@ class PasswordBackend(ModelBackend):
     wherever they come. It stands here rather than at each form, so that no way in is forgotten.
     """
 
-    def authenticate(  # type: ignore[override]  # as ModelBackend's own
+    def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,
