@@ -3,6 +3,7 @@
 from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
+from exports.services.quotas import QuotaExceededError, check_quota
 from exports.services.repairs import (
     delete_expired_outputs,
     handle_due,
@@ -30,11 +31,13 @@ from exports.services.requests import (
 
 __all__ = [
     "ExportNotFoundError",
+    "QuotaExceededError",
     "Stopping",
     "WrongStatusError",
     "accept_render",
     "admit",
     "cancel_export",
+    "check_quota",
     "claim_render",
     "complete_export",
     "create_export",

@@ -95,6 +95,10 @@ def test_holders_the_line_and_lanes_are_read_by_their_indexes(export, user):
     assert indexes_of(lambda: free_place(user.pk, now=NOW)) == ["exports_line", SLOT]
 
 
+def test_the_pending_exports_of_a_user_are_counted_by_their_index(export, user):
+    assert indexes_of(lambda: services.check_quota(user.pk)) == ["exports_lane", "exports_lane"]
+
+
 def test_the_place_in_the_line_is_counted_in_the_indexes_alone(export):
     ExportRequest.objects.update(slot=None, user_slot=None)
     export.refresh_from_db()
@@ -163,5 +167,5 @@ def test_creating_and_freeing_are_as_many_indexed_queries_at_any_length(crowd, p
         indexes = set(indexes_of(free))
     # Those of indexes_of itself, which explains them, are among them.
     explained = sum("EXPLAIN" in query["sql"] for query in freed.captured_queries)
-    assert (len(created), len(freed) - explained) == (9, 16)
+    assert (len(created), len(freed) - explained) == (11, 16)
     assert indexes <= {PRIMARY_KEY, SLOT, "exports_line", "exports_first", "exports_lane"}
