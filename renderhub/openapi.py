@@ -28,6 +28,11 @@ call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how ma
 seconds, as draft-ietf-httpapi-ratelimit-headers has it. Beyond that it is answered by 429 and `Retry-After`.
 """
 
+_IDS: Final = {
+    "projectId": "The id of a project, as createProject and listProjects give it.",
+    "exportId": "The id of an export, as createExport and listExports give it.",
+}
+
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
 _SCHEMAS: Final = {
@@ -116,6 +121,9 @@ def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 if name == "TooManyRequests" and response is not reference:
                     # The call has a further reason of its own.
                     response["headers"] = _references("headers", _HEADERS)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] in _IDS:
+                    parameter["description"] = _IDS[parameter["name"]]
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
 

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers import examples
 from exports.states import Status
 
 
+@extend_schema_serializer(examples=[OpenApiExample("completed", value=examples.ITEM, response_only=True)])
 class HistoryItemSerializer(serializers.Serializer[Any]):
     """An export in the history: what a list shows, and nothing that costs a further look."""
 

@@ -14,21 +14,11 @@ from rest_framework.views import APIView
 from exports import queue, services
 from exports.models import Project
 from exports.representations import status_of
+from exports.serializers import examples
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
 from exports.views.shared import QUOTA_EXCEEDED, conflict, over_quota, seen_by
 from renderhub.openapi import refusal
-
-_ACCEPTED = OpenApiExample(
-    "accepted",
-    value={
-        "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
-        "status": "pending",
-        "queueMessageId": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-        "attempt": 1,
-        "createdAt": "2026-01-02T03:04:05.678000Z",
-    },
-)
 
 
 class ExportCreateView(APIView):
@@ -53,7 +43,7 @@ class ExportCreateView(APIView):
             202: OpenApiResponse(
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
-                examples=[_ACCEPTED],
+                examples=[OpenApiExample("accepted", value=examples.ACCEPTED)],
             ),
             **QUOTA_EXCEEDED,
         },

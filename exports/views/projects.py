@@ -8,6 +8,7 @@ from rest_framework import viewsets
 from rest_framework.serializers import BaseSerializer
 
 from exports.models import Project
+from exports.serializers import examples
 from exports.serializers.projects import ProjectSerializer
 from exports.states import RUNNING
 from exports.views.shared import NewestFirst
@@ -17,28 +18,28 @@ from renderhub.problems import Problem
 _IN_USE = "Exports of this project are running. Wait for them or cancel them, then delete it."
 
 
-_PROJECT = OpenApiExample(
+_NEW = OpenApiExample(
     "project",
     request_only=True,
     value={
-        "title": "Quarterly figures",
-        "compositionId": "MainComposition",
-        "codec": "h264",
-        "inputProps": {"title": "Q3"},
-        "propsSchema": {"type": "object", "properties": {"title": {"type": "string", "maxLength": 80}}},
+        name: examples.PROJECT[name]
+        for name in ("title", "compositionId", "codec", "inputProps", "propsSchema")
     },
 )
+_PROJECT = OpenApiExample("project", value=examples.PROJECT, response_only=True)
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="listProjects", summary="List one's own projects, newest first"),
-    create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_PROJECT]),
-    retrieve=extend_schema(operation_id="getProject", summary="Read a project"),
+    list=extend_schema(
+        operation_id="listProjects", summary="List one's own projects, newest first", examples=[_PROJECT]
+    ),
+    create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_NEW, _PROJECT]),
+    retrieve=extend_schema(operation_id="getProject", summary="Read a project", examples=[_PROJECT]),
     partial_update=extend_schema(
         operation_id="changeProject",
         summary="Change a project",
         description="Exports that were asked for before stay as they are: they have copies.",
-        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True)],
+        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True), _PROJECT],
     ),
     destroy=extend_schema(
         operation_id="deleteProject",
