@@ -13,11 +13,18 @@ from renderhub.problems import pointer_part
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it doesn't know, so that a misspelt one isn't silently ignored."""
+    """Refuses numbers for text, and fields that it doesn't know, so that a misspelt one isn't ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Read the fields, after a look for those that aren't there."""
+        """Read the fields, after a look for those that aren't there, and for what is no text."""
         if isinstance(data, dict):
+            no_text = [
+                name
+                for name, field in self.fields.items()
+                if isinstance(field, serializers.CharField) and isinstance(data.get(name), int | float)
+            ]
+            if no_text:
+                raise serializers.ValidationError({name: ["Not a valid string."] for name in no_text})
             unknown = sorted(set(data) - set(self.fields))
             if unknown:
                 known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
