@@ -1,17 +1,18 @@
 """What Remotion's function is told of how to render, at the wire."""
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.lambda_worker.conftest import message
+from tests.lambda_worker.conftest import Take, message
 from tests.lambda_worker.test_contract import EXPORT
-from tests.lambda_worker.world import BUCKET
+from tests.lambda_worker.world import BUCKET, World
 
 
-def asked(world, take, name, **changes):
+def asked(world: World, take: Take, name: str, **changes: Any) -> dict[str, Any]:
     take(message(name, world, **changes))
-    [request] = [*world.remotion.starts, *world.remotion.stills]
+    (request,) = (*world.remotion.starts, *world.remotion.stills)
     return request
 
 
