@@ -80,7 +80,7 @@ MAX_TIMEOUT_MS: Final = 900_000
 MAX_STILL_TIMEOUT_MS: Final = 60_000
 """The worker waits for a still."""
 
-_CODECS: Final[Mapping[str, frozenset[str]]] = {
+CODECS_OF: Final[Mapping[str, frozenset[str]]] = {
     "scale": VIDEO | STILLS,
     "crf": frozenset(CRF_RANGES),
     "jpegQuality": VIDEO | {"jpeg"},
@@ -113,7 +113,7 @@ Error = tuple[str, str]
 
 def option_errors(options: RenderOptions, *, codec: str) -> list[Error]:
     """Return what is wrong with options, each of which is of the right kind, for a codec."""
-    unfit = [name for name in options.dump() if codec not in _CODECS[name]]
+    unfit = [name for name in options.dump() if codec not in CODECS_OF[name]]
     if unfit:
         return [(f"/{name}", _unfit(name, codec)) for name in unfit]
     return [error for check in _CHECKS for error in check(options, codec)]
@@ -135,7 +135,7 @@ def frame_error(frame: int | None, options: RenderOptions, *, codec: str) -> str
 
 
 def _unfit(name: str, codec: str) -> str:
-    return f"{codec} has no use for {name}: leave it out, or use the codec {_either(_CODECS[name])}."
+    return f"{codec} has no use for {name}: leave it out, or use the codec {_either(CODECS_OF[name])}."
 
 
 def _crf(options: RenderOptions, codec: str) -> Iterator[Error]:
