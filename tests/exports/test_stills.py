@@ -35,7 +35,7 @@ def claimed(still, report) -> ExportRequest:
         export_id=str(still.pk), attempt=1, token=TOKEN, version=ExportRequest.objects.get().version
     )
     assert report(claim).json() == {"action": Action.RENDER}
-    return still
+    return ExportRequest.objects.get()
 
 
 def success(still: ExportRequest) -> RenderSuccess:
@@ -50,9 +50,9 @@ def success(still: ExportRequest) -> RenderSuccess:
     )
 
 
-def failure(still: ExportRequest, message: str, **more: str) -> RenderError:
+def failure(still: ExportRequest, message: str, code: str | None = None) -> RenderError:
     errors = (RenderFailure(message=message),)
-    return RenderError(export_id=str(still.pk), attempt=1, token=TOKEN, errors=errors, **more)
+    return RenderError(export_id=str(still.pk), attempt=1, token=TOKEN, errors=errors, code=code)
 
 
 def status_of(api, still):

@@ -182,7 +182,7 @@ def _is_refused_by_us_alone(codec: str, options: dict[str, Any]) -> bool:
         case {"imageFormat": "png", "jpegQuality": _}:
             return True
         case {"crf": crf}:
-            return crf == 18.5
+            return bool(crf == 18.5)
         # Bounds where Remotion has none.
         case {"fps": fps}:
             return bool(fps > rules.MAX_FPS)
