@@ -1,11 +1,13 @@
 """How to render: every option with every codec; what goes to the worker; what an owner reads back."""
 
 import pytest
+from django.utils import timezone
 
+from exports import services
 from exports.models import Codec, ExportRequest
 from exports.render_options import MAX_FRAMES, MAX_LAMBDAS
 from lambda_worker import signing
-from lambda_worker.contract import StartMessage
+from lambda_worker.contract import PollMessage, StartMessage
 from tests.conftest import post_webhook, remotion_body
 
 H26X = {"h264", "h265"}
@@ -359,3 +361,15 @@ def test_the_file_has_the_extension_of_what_is_in_it(client, api, project, sent,
     status = api.get(f"/api/exports/{export_id}/status").json()
     assert (status["status"], status["outputSizeBytes"]) == ("completed", 42)
     assert f"/export-{export_id}.{extension}?" in status["outputUrl"]
+
+
+def test_a_poll_names_the_audio_codec_so_that_the_worker_knows_the_file(api, project, sent):
+    ask(api, project, renderOptions={"audioCodec": "pcm-16"})
+    now = timezone.now()
+    ExportRequest.objects.update(
+        status="processing", start_token="t", render_id="r1", bucket_name="b", started_at=now, due_at=now
+    )
+    services.handle_due(queue=sent, now=now)
+    poll = sent.messages[-1]
+    assert isinstance(poll, PollMessage)
+    assert (poll.codec, poll.audio_codec) == ("h264", "pcm-16")
