@@ -13,7 +13,7 @@ from lambda_worker.contract import (
     RenderThrottled,
 )
 from tests.lambda_worker.conftest import TOKEN, message
-from tests.lambda_worker.test_contract import EXPORT
+from tests.lambda_worker.test_contract import EXPORT, USE
 from tests.lambda_worker.world import BUCKET, Break, Reply, Silence, function_error, lambda_error
 
 DONE: dict[str, list[str]] = {"batchItemFailures": []}
@@ -32,6 +32,7 @@ def test_a_finished_still_is_reported_with_its_file_and_what_it_cost(world, take
         output_file=f"https://s3.eu-central-1.amazonaws.com/{BUCKET}/{KEY}",
         output_size_bytes=4_321,
         costs=RenderCosts(amount_usd=0.00004),
+        worker=USE,
     )
     assert world.api.delivered == [CLAIM, success]
     assert len(world.remotion.stills) == 1
@@ -59,7 +60,9 @@ def test_a_still_that_was_throttled_is_reported_as_put_off(world, take):
     take(message("start_still", world))
     assert world.api.delivered == [
         CLAIM,
-        RenderThrottled(export_id=EXPORT, attempt=1, token=TOKEN, reason="TooManyRequestsException"),
+        RenderThrottled(
+            export_id=EXPORT, attempt=1, token=TOKEN, reason="TooManyRequestsException", worker=USE
+        ),
     ]
 
 
