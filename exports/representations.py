@@ -27,6 +27,7 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "title": export.title,
         "compositionId": export.composition_id,
         "codec": export.codec,
+        "metadata": export.metadata,
         "status": str(export.status),
         "progress": round(export.progress, 4),
         "etaSeconds": _eta_seconds(export, now),

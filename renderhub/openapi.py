@@ -16,11 +16,11 @@ Programs sign in with a token (`POST /api/auth/token`, then `Authorization: Bear
 session. What belongs to someone else is answered as if it didn't exist. Times are ISO 8601 in UTC.
 
 Errors are problem details (RFC 9457, `application/problem+json`). Their `type` is `urn:renderhub:problem:`
-and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authentication-failed`,
-`bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
-`not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
-`length-required`, `unsupported-media-type`; of the webhooks `signature`, `malformed-webhook`,
-`unknown-export`.
+and one of `invalid` and `invalid-query` (with `errors`), `parse-error`, `not-authenticated`,
+`authentication-failed`, `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`,
+`permission-denied`, `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`,
+`body-too-large`, `length-required`, `unsupported-media-type`; of the webhooks `signature`, `malformed-
+webhook`, `unknown-export`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -42,7 +42,7 @@ _SCHEMAS: Final = {
             "detail": {"type": "string", "description": "One or two sentences for whoever meets it."},
             "errors": {
                 "type": "array",
-                "description": "Of the type invalid: every field that is wrong.",
+                "description": "Of the types invalid and invalid-query: all that is wrong.",
                 "items": {"$ref": "#/components/schemas/FieldError"},
             },
             "exportStatus": {"type": "string", "description": "Of the type wrong-status: the present one."},
@@ -50,13 +50,14 @@ _SCHEMAS: Final = {
     },
     "FieldError": {
         "type": "object",
-        "required": ["pointer", "detail"],
+        "required": ["detail"],
         "properties": {
             "pointer": {
                 "type": "string",
                 "description": "JSON pointer (RFC 6901) to the field in the body; empty: the body itself.",
                 "example": "/inputProps/title",
             },
+            "parameter": {"type": "string", "description": "The name of the parameter in the query."},
             "detail": {"type": "string", "description": "What is wrong with it."},
         },
     },

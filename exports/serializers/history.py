@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers.fields import MetadataField
 from exports.states import Status
 
 
@@ -19,6 +20,7 @@ class HistoryItemSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Status.choices)
     progress = serializers.FloatField()
     attempt = serializers.IntegerField()
+    metadata = MetadataField()
     errorMessage = serializers.CharField(source="error_message")
     outputSizeBytes = serializers.IntegerField(source="output_size_bytes", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")

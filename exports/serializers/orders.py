@@ -8,7 +8,7 @@ from rest_framework import serializers
 from exports.models import Codec, ExportRequest, Priority, Project
 from exports.props import props_errors
 from exports.representations import queue_position
-from exports.serializers.fields import PropsField, StrictSerializer, composition_error
+from exports.serializers.fields import MetadataField, PropsField, StrictSerializer, composition_error
 from exports.services import Stopping
 from exports.states import Status
 
@@ -19,6 +19,7 @@ class ExportOrderSerializer(StrictSerializer):
     compositionId = serializers.CharField(source="composition_id", max_length=200, required=False)
     inputProps = PropsField(source="input_props", required=False)
     codec = serializers.ChoiceField(choices=Codec.choices, required=False)
+    metadata = MetadataField(required=False)
     priority = serializers.ChoiceField(choices=["high", "normal", "low"], default="normal")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +41,7 @@ class ExportOrderSerializer(StrictSerializer):
             "codec": attrs.get("codec", project.codec),
             "serve_url": project.serve_url or settings.REMOTION_SERVE_URL,
             "input_props": props,
+            "metadata": attrs.get("metadata", {}),
             "priority": Priority[attrs["priority"].upper()],
         }
 

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers.fields import MetadataField
 from exports.states import Event, Status
 
 
@@ -31,6 +32,7 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
+    metadata = MetadataField()
     status = serializers.ChoiceField(choices=Status.choices)
     progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     etaSeconds = serializers.FloatField(

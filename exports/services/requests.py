@@ -1,6 +1,8 @@
 """What people ask of an export."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
-from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
+from exports.models import ExportRequest, MetadataPair, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
 from exports.services.line import admit, free_place, look
@@ -17,6 +19,7 @@ from exports.services.live import show
 from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, move, read
 from exports.states import ENDED, RETRYABLE, Event, Status
+from renderhub.ids import uuid7
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,7 @@ def create_export(
     codec: str,
     input_props: dict[str, Any],
     priority: int = Priority.NORMAL,
+    metadata: Mapping[str, str] = MappingProxyType({}),
     queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
@@ -49,6 +53,7 @@ def create_export(
     The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
     """
     export = ExportRequest(
+        id=uuid7(now),
         project=project,
         user_id=project.user_id,
         title=project.title,
@@ -56,12 +61,14 @@ def create_export(
         serve_url=serve_url,
         codec=codec,
         input_props=input_props,
+        metadata=dict(metadata),
         priority=priority,
         created_at=now,
         queued_at=now,
         updated_at=now,
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
     )
+    index_metadata([export])
     if _insert_with_place(export, now=now):
         send_starts([export], queue=queue)
         show(export, now=now)
@@ -73,6 +80,15 @@ def create_export(
             export.refresh_from_db()
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
+
+
+def index_metadata(exports: Iterable[ExportRequest]) -> None:
+    """Let these exports be found by their metadata; before they are inserted, so that none is missed."""
+    MetadataPair.objects.bulk_create(
+        MetadataPair(user_id=export.user_id, key=key, value=value, export_id=export.pk)
+        for export in exports
+        for key, value in export.metadata.items()
+    )
 
 
 def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:

@@ -1,23 +1,13 @@
-"""What several views need: pages, what the asker may see, and conflicts."""
+"""What several views need: what the asker may see, and conflicts."""
 
 from http import HTTPStatus
 
 from django.db.models import QuerySet
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from exports import services
 from exports.models import ExportRequest
 from renderhub.problems import Problem
-
-
-class NewestFirst(CursorPagination):
-    """Pages that stay put while new rows come in; keys are UUIDv7, so their order is that of time."""
-
-    page_size = 20
-    max_page_size = 100
-    page_size_query_param = "pageSize"
-    ordering = "-id"
 
 
 def seen_by(request: Request) -> QuerySet[ExportRequest]:
