@@ -9,7 +9,7 @@ from exports.views.exports import (
     ExportRetryView,
     ExportStatusView,
 )
-from exports.views.history import ExportHistoryView
+from exports.views.history import ExportHistoryCsvView, ExportHistoryView
 from exports.views.projects import ProjectViewSet
 
 router = SimpleRouter(trailing_slash=False)
@@ -19,6 +19,7 @@ urlpatterns = [
     *router.urls,
     path("exports/projects/<uuid:project_id>/export", ExportCreateView.as_view(), name="export-create"),
     path("exports/history", ExportHistoryView.as_view(), name="export-history"),
+    path("exports/history.csv", ExportHistoryCsvView.as_view(), name="export-history-csv"),
     path("exports/webhook", webhooks.receive, name="export-webhook"),
     path("exports/<uuid:export_id>/status", ExportStatusView.as_view(), name="export-status"),
     path("exports/<uuid:export_id>/events", ExportEventsView.as_view(), name="export-events"),

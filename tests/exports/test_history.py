@@ -1,7 +1,6 @@
 """One's exports over HTTP: pages, filters, metadata."""
 
-import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,12 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from exports import history
-from exports.models import Codec, ExportRequest, MetadataPair, Project
-from exports.services.requests import index_metadata
+from exports.models import Codec, ExportRequest, MetadataPair
 from exports.states import Status
-from renderhub.ids import uuid7
-
-START = datetime(2026, 1, 2, tzinfo=UTC)
+from tests.exports.conftest import START
 
 
 def ask(api, project, **body):
@@ -44,42 +40,6 @@ def problem(api, query):
     body = answer.json()
     assert body["type"] == "urn:renderhub:problem:invalid-query"
     return {error["parameter"]: error["detail"] for error in body["errors"]}
-
-
-@pytest.fixture
-def many(user, project):
-    """Two hundred exports of a user in two projects, a minute apart, and as many of someone else."""
-    chance = random.Random(6)
-    eve = User.objects.create_user("eve")
-    projects = {
-        user: [project, Project.objects.create(user=user, title="Other", composition_id="M")],
-        eve: [Project.objects.create(user=eve, title="Eve's", composition_id="M")],
-    }
-    rows = []
-    for number in range(400):
-        owner = (user, eve)[number % 2]
-        at = START + timedelta(minutes=number)
-        metadata = {"shop": chance.choice("ab"), "order": str(number // 8), "isnull": "0"}
-        if chance.random() < 0.1:
-            metadata["0"] = "rare"
-        rows.append(
-            ExportRequest(
-                id=uuid7(at),
-                project=chance.choice(projects[owner]),
-                user_id=owner.pk,
-                title=f"T{number}",
-                composition_id="M",
-                codec=chance.choice(["h264", "h264", "h264", "gif"]),
-                status=chance.choice([Status.COMPLETED] * 8 + [Status.FAILED, Status.CANCELLED]),
-                metadata=metadata,
-                created_at=at,
-                queued_at=at,
-                updated_at=at,
-            )
-        )
-    ExportRequest.objects.bulk_create(rows)
-    index_metadata(rows)
-    return [row for row in reversed(rows) if row.user_id == user.pk]
 
 
 def at(minutes):

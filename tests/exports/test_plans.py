@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_history_is_read_in_the_order_of_its_filters_index(api, export, projec
     url = f"/api/exports/history?{query.format(project=project.pk)}"
     next_url = _next(url, export)
     for address in (url, next_url):
-        plans = plans_of(lambda address=address: api.get(address))
+        plans = plans_of(partial(api.get, address))
         keys, *rows = plans.values()
         assert len(rows) <= 1
         assert keys[0].startswith(f"SEARCH export_requests USING COVERING INDEX {HISTORY[query]} "), keys
