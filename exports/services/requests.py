@@ -74,10 +74,12 @@ def create_export(
         show(export, now=now)
     else:
         export.save(force_insert=True)
-        show(export, now=now)
         look(export.user_id, now=now)
         if admit(queue=queue, now=now):
             export.refresh_from_db()
+        if export.slot is None:
+            # Whoever gave it a slot has shown it.
+            show(export, now=now)
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
 

@@ -1,22 +1,26 @@
 """One export over HTTP: ask for it, follow it, cancel it, try again."""
 
+from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exports import queue, services
-from exports.models import Project
-from exports.representations import status_of
+from exports.models import ExportRequest, Project
+from exports.representations import at_present, facts_of, has_output
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import conflict, seen_by
+from exports.views.shared import conflict, is_known, seen_by, weak_tag
 from renderhub.openapi import refusal
 
 _ACCEPTED = OpenApiExample(
@@ -77,12 +81,44 @@ class ExportStatusView(APIView):
         operation_id="getExportStatus",
         summary="See where an export stands",
         tags=["exports"],
-        responses=ExportStatusSerializer,
+        description=(
+            "Send the last answer's `ETag` as `If-None-Match`: while nothing has happened the answer is 304, "
+            "but never for so long that the addresses of the file end. `etaSeconds` runs down by itself."
+        ),
+        parameters=[
+            OpenApiParameter(
+                "If-None-Match", location="header", description="The `ETag` of the last answer."
+            ),
+            OpenApiParameter(
+                "ETag",
+                location="header",
+                response=[200, 304],
+                description="A mark of what the answer tells.",
+            ),
+        ],
+        responses={
+            200: ExportStatusSerializer,
+            304: OpenApiResponse(description="Nothing has happened since the answer with this `ETag`."),
+        },
     )
-    def get(self, request: Request, export_id: UUID) -> Response:
-        """Return the export's status, with an address of its file once it is completed."""
+    def get(self, request: Request, export_id: UUID) -> HttpResponse:
+        """Return the export's status, with addresses of its file once it is completed."""
+        now = timezone.now()
         export = get_object_or_404(seen_by(request).defer("input_props", "timeline"), pk=export_id)
-        return Response(status_of(export, now=timezone.now()))
+        facts = facts_of(export)
+        headers = {"ETag": _tag(request, export, facts, now=now), "Cache-Control": "private, no-cache"}
+        if is_known(request, headers["ETag"]):
+            return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response({**facts, **at_present(export, now=now)}, headers=headers)
+
+
+def _tag(request: Request, export: ExportRequest, facts: dict[str, Any], *, now: datetime) -> str:
+    """Return the entity tag of a status: of all that it tells, but for what time alone changes.
+
+    The addresses of a file are made anew twice in the time for which they work.
+    """
+    age = now.timestamp() // (settings.OUTPUT_URL_TTL_S / 2) if has_output(export) else None
+    return weak_tag(request, [facts, age])
 
 
 class ExportEventsView(APIView):
