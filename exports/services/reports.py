@@ -24,7 +24,7 @@ from exports.services.live import show
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
-from exports.storage import find_output
+from exports.storage import delete_output, find_output
 from lambda_worker.contract import (
     Action,
     RenderCosts,
@@ -161,6 +161,8 @@ def complete_export(*, report: RenderSuccess, queue: MessageQueue, now: datetime
         export = read(report.export_id)
         _keep_render(export, report, now=now, outcome=Render.Outcome.SUCCESS)
         if not _may_end(export, attempt=report.attempt, render_id=report.render_id):
+            if export.deleted:
+                _drop_output(export, report)
             return False
         size_bytes = report.output_size_bytes
         if size_bytes is None:
@@ -304,6 +306,15 @@ def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) 
         "output_at": now,
         "output_size_bytes": size_bytes,
     }
+
+
+def _drop_output(export: ExportRequest, report: RenderSuccess) -> None:
+    """Delete the file of a render that went on to its end after its export was deleted."""
+    key = output_key(export_id=str(export.pk), attempt=report.attempt, codec=export.codec)
+    try:
+        delete_output(bucket_name=report.bucket_name or settings.REMOTION_BUCKET, key=key)
+    except (BotoCoreError, ClientError) as error:
+        log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
 
 
 def _output_size(export: ExportRequest) -> int | None:

@@ -1,5 +1,6 @@
 """What people ask of an export."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import TextChoices
 
@@ -17,8 +19,10 @@ from exports.services.ends import end, notify_of_end
 from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
-from exports.services.moves import EMPTIED, move, read
+from exports.services.moves import EMPTIED, ExportNotFoundError, move, read
 from exports.states import ENDED, RETRYABLE, Event, Status
+from exports.storage import delete_output
+from lambda_worker.contract import output_key
 from renderhub.ids import uuid7
 
 log = structlog.get_logger(__name__)
@@ -124,6 +128,8 @@ def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetim
     """
     while True:
         export = read(export_id)
+        if export.deleted:
+            raise ExportNotFoundError(f"{export_id} is deleted")
         if export.status not in RETRYABLE:
             raise WrongStatusError(
                 export.status,
@@ -180,6 +186,54 @@ def cancel_export(
         if end(export, Status.CANCELLED, Event.CANCELLED, queue=queue, now=now, detail=_by(by, export)):
             log.info("export.cancelled", export_id=str(export.pk), attempt=export.attempt)
             return export, _stop_render(export, claimed=claimed, now=now)
+
+
+def delete_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> None:
+    """Delete an export for its owner, and cancel it first where it has not ended.
+
+    Its files go first, then what it is found by, then, in one update, all that its owner has put in it. What
+    is left of the row counts what it has cost. Where this stops in between the export is still there, and
+    asking again goes on.
+
+    Raises:
+        ExportNotFoundError: there is no such export, or not any more.
+        ClientError, BotoCoreError: the files can't be deleted now.
+    """
+    while True:
+        export = read(export_id)
+        if export.deleted:
+            raise ExportNotFoundError(f"{export_id} is deleted")
+        if export.status not in ENDED:
+            # It may end by itself in between.
+            with contextlib.suppress(WrongStatusError):
+                cancel_export(export_id=export_id, by=by, queue=queue, now=now)
+            continue
+        if export.notify_pending:
+            notify_of_end(export, now=now)
+        if export.attempt > 1 or export.start_token is not None:
+            for attempt in range(1, export.attempt + 1):
+                key = output_key(export_id=str(export.pk), attempt=attempt, codec=export.codec)
+                delete_output(bucket_name=export.bucket_name or settings.REMOTION_BUCKET, key=key)
+        for key, value in export.metadata.items():
+            MetadataPair.objects.filter(
+                user_id=export.user_id, key=key, value=value, export_id=export.pk
+            ).delete()
+        entry = timeline_entry(event=Event.DELETED, status=export.status, attempt=export.attempt, now=now)
+        if ExportRequest.objects.filter(pk=export.pk, status=export.status, version=export.version).update(
+            deleted=True,
+            version=export.version + 1,
+            updated_at=now,
+            title="",
+            input_props={},
+            metadata={},
+            output_key="",
+            output_at=None,
+            error_message="",
+            errors=[],
+            timeline=[entry],
+        ):
+            log.info("export.deleted", export_id=str(export.pk))
+            return
 
 
 def _stop_render(export: ExportRequest, *, claimed: bool, now: datetime) -> Stopping:

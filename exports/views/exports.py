@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +24,9 @@ from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerial
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
 from exports.views.shared import conflict, is_known, seen_by, weak_tag
 from renderhub.openapi import refusal
+from renderhub.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 _ACCEPTED = OpenApiExample(
     "accepted",
@@ -33,6 +38,9 @@ _ACCEPTED = OpenApiExample(
         "createdAt": "2026-01-02T03:04:05.678000Z",
     },
 )
+
+
+_FILE_STAYS: Final = "The file can't be deleted at the moment, so the export stays. Ask again in a while."
 
 
 class ExportCreateView(APIView):
@@ -119,6 +127,42 @@ def _tag(request: Request, export: ExportRequest, facts: dict[str, Any], *, now:
     """
     age = now.timestamp() // (settings.OUTPUT_URL_TTL_S / 2) if has_output(export) else None
     return weak_tag(request, [facts, age])
+
+
+class ExportView(APIView):
+    """Deletes an export."""
+
+    @extend_schema(
+        operation_id="deleteExport",
+        summary="Delete an export and its file",
+        description=(
+            "One that has not ended is cancelled first. Its file, props, metadata and timeline are gone for "
+            "good; what it has cost goes on counting."
+        ),
+        tags=["exports"],
+        responses={
+            204: OpenApiResponse(description="It is gone."),
+            **refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "storage-unreachable",
+                _FILE_STAYS,
+                "S3 can't be asked, or refuses.",
+            ),
+        },
+    )
+    def delete(self, request: Request, export_id: UUID) -> Response:
+        """Delete an export and its file, and cancel it first where it has not ended."""
+        get_object_or_404(seen_by(request).only("pk"), pk=export_id)
+        try:
+            services.delete_export(
+                export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
+            )
+        except services.ExportNotFoundError as error:
+            raise Http404 from error
+        except (BotoCoreError, ClientError) as error:
+            log.warning("storage.unreachable", export_id=str(export_id), error=str(error))
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unreachable", _FILE_STAYS) from error
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 class ExportEventsView(APIView):
