@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q, Sum
@@ -118,14 +118,28 @@ def _waits(export: ExportRequest) -> bool:
     return export.status == Status.PENDING and export.slot is None
 
 
+# Remotion's own weights: two tenths come at once, when the site is open and the function invoked; the last
+# one is for joining the parts, which takes a moment. Between them progress goes with the frames.
+_FRAMES_BEGIN: Final = 0.2
+_FRAMES_END: Final = 0.9
+_LEAST_SHARE: Final = 0.05
+
+
 def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
-    """Return how long the render still takes if it goes on as it went; ``None`` before it has begun."""
-    if export.status != Status.PROCESSING or export.started_at is None or export.progress <= 0:
+    """Return how long the render still takes if its frames go on as they went.
+
+    ``None`` where that can't be told: before the first of them are done, and for what waits, whose turn
+    depends on how long the exports of others take.
+    """
+    if export.status != Status.PROCESSING or export.started_at is None:
         return None
-    # Its last rise is what moved it last: what is known of its pace is of that moment.
+    share = min((export.progress - _FRAMES_BEGIN) / (_FRAMES_END - _FRAMES_BEGIN), 1)
+    if share < _LEAST_SHARE:
+        return None
+    # Its last rise is what changed it last: what is known of its pace is of that moment.
     took_s = (export.updated_at - export.started_at).total_seconds()
     passed_s = (now - export.started_at).total_seconds()
-    return round(max(took_s / export.progress - passed_s, 0), 1)
+    return round(max(took_s / share - passed_s, 0), 1)
 
 
 def iso(moment: datetime | None) -> str | None:

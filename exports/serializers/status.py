@@ -56,7 +56,8 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Higher is newer, whichever way it came.")
     etaSeconds = serializers.FloatField(
         allow_null=True,
-        help_text="How long it still takes if it goes on as it went; null before that can be told.",
+        help_text="How long the render still takes if its frames go on as they went; null before that can "
+        "be told, and while it waits.",
     )
     outputUrl = serializers.URLField(
         allow_null=True,

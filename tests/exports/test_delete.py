@@ -181,11 +181,13 @@ def test_a_retry_at_the_same_moment_is_cancelled_too(api, user, ask, report, sen
 
 def test_its_end_is_told_before_it_is_deleted(api, ask, report):
     export = ask()
+    User.objects.update(email="ada@example.com")
     complete(report, export)
+    # As where the process died before it told.
     Delivery.objects.all().delete()
     ExportRequest.objects.update(notify_pending=True)
     delete(api, export)
-    assert Delivery.objects.exists()
+    assert Delivery.objects.get().kind == "export_completed"
     assert row(export).notify_pending is False
 
 

@@ -153,8 +153,13 @@ def test_it_goes_on_as_it_went_and_runs_down_between_two_looks(user, export):
         services.accept_render(report=started(export), now=at(1))
         clock.move_to(at(4))
         assert eta_of(api, export) is None
-        services.record_progress(report=progress(export, 0.25), now=at(10))
-        for seconds, left in [(10, 30), (20, 20), (40, 0), (60, 0)]:
+        # The site is open and the function invoked, but hardly a frame is done.
+        services.record_progress(report=progress(export, 0.22), now=at(5))
+        clock.move_to(at(5))
+        assert eta_of(api, export) is None
+        # Half of the frames.
+        services.record_progress(report=progress(export, 0.55), now=at(20))
+        for seconds, left in [(20, 20), (25, 15), (40, 0), (60, 0)]:
             clock.move_to(at(seconds))
             assert eta_of(api, export) == left
 
