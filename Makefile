@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast chaos check schema bench
+.PHONY: help install demo run test test-databases test-fast chaos check schema bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -22,6 +22,9 @@ run: install ## Keep the whole system up at http://localhost:8000
 
 test: install ## Run all tests, with coverage
 	@$(VENV)/pytest --cov --cov-report=term-missing
+
+test-databases: install ## Run all tests on SQLite, PostgreSQL and MongoDB (ON=name for one)
+	@$(VENV)/python -m tests.databases $(ON:%=--on %)
 
 test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 	@$(VENV)/pytest -m "not slow"
@@ -58,7 +61,7 @@ bench: install ## Measure what the whole system adds to a bare render
 
 # At the same time, since each waits for the network most of the time.
 install:
-	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack $(STAMPS)/secantus build/site/index.html \
 		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)
@@ -83,6 +86,13 @@ $(STAMPS)/ministack: localcloud/ministack-requirements.txt | $(STAMPS)/prerequis
 	$(call step,Installing MiniStack,install-ministack,\
 		$(PYTHON) -m venv .local/ministack && \
 		.local/ministack/bin/pip install --disable-pip-version-check -r $<)
+	@touch $@
+
+# A server that speaks MongoDB's protocol, for the tests alone.
+$(STAMPS)/secantus: tests/databases/requirements.txt | $(STAMPS)/prerequisites
+	$(call step,Installing SecantusDB,install-secantus,\
+		$(PYTHON) -m venv .local/secantus && \
+		.local/secantus/bin/pip install --disable-pip-version-check -r $<)
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json | $(STAMPS)/prerequisites

@@ -1,8 +1,8 @@
 """The records: projects, exports, and the renders that were started for them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -13,6 +13,9 @@ from lambda_worker.contract import CODEC_EXTENSIONS
 from renderhub.ids import uuid7
 
 User = AbstractBaseUser | AnonymousUser
+
+_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Earlier than any export."""
 
 
 class Codec(models.TextChoices):
@@ -102,7 +105,8 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
 
     def line(self) -> Self:
         """Return the first of each user's waiting exports, in the order in which they are given a slot."""
-        return self.filter(rank__isnull=False).order_by("rank", "id")
+        # Said so, and not as "is not null": where an index holds rows without a rank too, they are skipped.
+        return self.filter(rank__gte=_BEGINNING).order_by("rank", "id")
 
     def holders(self) -> Self:
         """Return the exports that have a slot: ``RENDER_MAX_CONCURRENCY`` at the most."""

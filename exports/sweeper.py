@@ -17,10 +17,14 @@ from exports import services
 from exports.dead_letters import get_dead_letters
 from exports.queue import get_queue
 from notifications import services as notifications
+from renderhub.tokens import forget_expired_tokens
 
 log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 1.0
+
+FORGET_EVERY: Final = 600
+"""In how many turns what has expired is deleted once: nothing waits for it."""
 
 DEAD_LETTERS_EVERY: Final = 30
 """In how many turns the dead letters are looked at once: a look costs a request, and nothing waits for it."""
@@ -42,6 +46,8 @@ def sweep(turn: int = 0) -> None:
         jobs["handle_dead_letters"] = lambda now: services.handle_dead_letters(
             letters=get_dead_letters(), queue=queue, now=now
         )
+    if turn % FORGET_EVERY == 0:
+        jobs["forget_expired_tokens"] = lambda now: forget_expired_tokens(now=now)
     if settings.OUTPUT_RETENTION_DAYS:
         jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
     close_old_connections()

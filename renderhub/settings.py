@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dj_database_url
 import structlog
 
+from renderhub.databases import MONGODB, database
 from renderhub.environment import Environment
 
 env = Environment()
@@ -55,7 +55,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "renderhub",
@@ -136,19 +135,27 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # --- Records ------------------------------------------------------------------------------------------------
 
-DATABASES = {
-    "default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
-}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Several threads and processes write to one file: a writer takes its lock at the start and others wait
-    # for it.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
+DATABASES = {"default": database(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+if DATABASES["default"]["ENGINE"] == MONGODB:
+    # Django's own apps number their rows; MongoDB's have an ObjectId, and migrations that say so.
+    DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+    _mongodb_apps = {
+        "django.contrib.admin": "renderhub.mongodb.apps.MongoAdminConfig",
+        "django.contrib.auth": "renderhub.mongodb.apps.MongoAuthConfig",
+        "django.contrib.contenttypes": "renderhub.mongodb.apps.MongoContentTypesConfig",
+    }
+    INSTALLED_APPS = [
+        "renderhub.mongodb.apps.MongoDBConfig",
+        *(_mongodb_apps.get(app, app) for app in INSTALLED_APPS),
+        "django_mongodb_backend",
+    ]
+    MIGRATION_MODULES = {
+        app: f"renderhub.mongodb.migrations.{app}" for app in ("admin", "auth", "contenttypes")
+    }
+    DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
 
 # --- HTTP API -----------------------------------------------------------------------------------------------
 
