@@ -120,10 +120,9 @@ class History:
             limit: how many exports it holds at the most.
         """
         keys, more = self._keys(beyond, newer, limit)
-        found = {row.pk: row for row in self._rows.filter(pk__in=keys).only(*_SHOWN)} if keys else {}
-        # In between one may have moved on, or have been deleted.
-        rows = [found[key] for key in sorted(keys, reverse=True) if key in found]
-        return Page(rows=rows, beyond=more)
+        # Asked for the filters again: in between one may have moved on, or have been deleted.
+        found = self._rows.filter(pk__in=keys).only(*_SHOWN) if keys else ()
+        return Page(rows=sorted(found, key=lambda row: row.pk, reverse=True), beyond=more)
 
     def chunks(self, size: int) -> Iterator[list[ExportRequest]]:
         """Yield all exports, up to ``size`` at a time."""
