@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Q
 
-from exports.models import ExportRequest, Render
-from exports.states import Status
+from exports.costs import CURRENCY, spent_on, still_to_come
+from exports.models import ExportRequest
+from exports.states import RUNNING, Status
 from exports.storage import file_name_of, output_urls
+
+_HUNDRED_MILLIONTH: Final = Decimal("0.00000001")
 
 
 def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
@@ -21,7 +24,6 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
 
 def facts_of(export: ExportRequest) -> dict[str, Any]:
     """Return of an export's status what stays as it is until something happens."""
-    cost = Render.objects.filter(export_id=export.pk).aggregate(total=Sum("cost_usd"))["total"] or Decimal(0)
     return {
         "exportId": str(export.pk),
         "projectId": str(export.project_id) if export.project_id else None,
@@ -41,7 +43,7 @@ def facts_of(export: ExportRequest) -> dict[str, Any]:
         "errors": export.errors,
         "retryable": export.retryable,
         "attempt": export.attempt,
-        "cost": {"amount": format(cost.normalize(), "f"), "currency": "USD"},
+        "cost": _cost_of(export),
         "createdAt": iso(export.created_at),
         "startedAt": iso(export.started_at),
         "completedAt": iso(export.completed_at),
@@ -118,6 +120,19 @@ def _waits(export: ExportRequest) -> bool:
     return export.status == Status.PENDING and export.slot is None
 
 
+def _cost_of(export: ExportRequest) -> dict[str, Any]:
+    cost = spent_on(export)
+    to_come = Decimal(0)
+    if export.status in RUNNING:
+        to_come = still_to_come(spent=cost.total, estimated=export.estimated_cost_usd)
+    return {
+        "amount": dollars(cost.total),
+        "currency": CURRENCY,
+        "estimated": dollars(to_come),
+        "parts": {name: dollars(amount) for name, amount in cost.parts().items()},
+    }
+
+
 # Remotion's own weights: two tenths come at once, when the site is open and the function invoked; the last
 # one is for joining the parts, which takes a moment. Between them progress goes with the frames.
 _FRAMES_BEGIN: Final = 0.2
@@ -145,3 +160,11 @@ def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
 def iso(moment: datetime | None) -> str | None:
     """Return a moment as every answer writes it: ISO 8601 in UTC, to the millisecond."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount as every answer writes it: plain digits, to the hundred-millionth of a dollar.
+
+    What a message costs has its first digit at the seventh place.
+    """
+    return format(amount.quantize(_HUNDRED_MILLIONTH).normalize(), "f")

@@ -22,7 +22,7 @@ from exports.models import ExportRequest, Project
 from exports.representations import at_present, facts_of, has_output
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import conflict, is_known, seen_by, weak_tag
+from exports.views.shared import QUOTA_EXCEEDED, conflict, is_known, over_quota, seen_by, weak_tag
 from renderhub.openapi import refusal
 from renderhub.problems import Problem
 
@@ -46,6 +46,8 @@ _FILE_STAYS: Final = "The file can't be deleted at the moment, so the export sta
 class ExportCreateView(APIView):
     """Asks for an export of a project."""
 
+    throttle_scope = "exports"
+
     @extend_schema(
         operation_id="createExport",
         summary="Ask for an export",
@@ -64,7 +66,8 @@ class ExportCreateView(APIView):
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
                 examples=[_ACCEPTED],
-            )
+            ),
+            **QUOTA_EXCEEDED,
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:
@@ -72,9 +75,12 @@ class ExportCreateView(APIView):
         project = get_object_or_404(Project.objects.visible_to(request.user), pk=project_id)
         order = ExportOrderSerializer(data=request.data, context={"project": project})
         order.is_valid(raise_exception=True)
-        export = services.create_export(
-            project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
-        )
+        try:
+            export = services.create_export(
+                project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
+            )
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         return Response(
             ExportAcceptedSerializer(export).data,
             status=HTTPStatus.ACCEPTED,
@@ -183,6 +189,8 @@ class ExportEventsView(APIView):
 class ExportRetryView(APIView):
     """Asks for a further attempt."""
 
+    throttle_scope = "exports"
+
     @extend_schema(
         operation_id="retryExport",
         summary="Render a failed or cancelled export again",
@@ -197,6 +205,7 @@ class ExportRetryView(APIView):
                 "The export is running, or completed.",
                 exportStatus="completed",
             ),
+            **QUOTA_EXCEEDED,
         },
     )
     def post(self, request: Request, export_id: UUID) -> Response:
@@ -208,6 +217,8 @@ class ExportRetryView(APIView):
             )
         except services.WrongStatusError as error:
             raise conflict(error) from error
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED)
 
 

@@ -3,6 +3,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from exports.models import ExportRequest
+from renderhub.ids import uuid7
 from tests.conftest import NOW
 
 
@@ -17,8 +18,8 @@ def test_exports_from_before_the_line_keep_their_files_or_wait(project):
         "queued_at": NOW,
         "updated_at": NOW,
     }
-    completed = exports.create(**about, status="completed", completed_at=NOW)
-    pending = exports.create(**about, due_at=NOW)
+    completed = exports.create(**about, id=uuid7(), status="completed", completed_at=NOW)
+    pending = exports.create(**about, id=uuid7(), due_at=NOW)
     try:
         MigrationExecutor(connection).migrate([("exports", "0003_existing_exports")])
     finally:

@@ -116,14 +116,14 @@ def test_a_client_that_asks_for_changes_alone_has_new_addresses_before_the_old_e
     assert unchanged > 180
 
 
-def test_an_unchanged_status_costs_the_export_and_its_renders(user, completed):
+def test_an_unchanged_status_costs_one_query(user, completed):
     api = APIClient()
     api.force_authenticate(user)
     path = f"/api/exports/{completed.pk}/status"
     tag = api.get(path)["ETag"]
     with CaptureQueriesContext(connection) as captured:
         assert api.get(path, headers={"If-None-Match": tag}).status_code == 304
-    assert len(captured) == 2
+    assert len(captured) == 1
 
 
 def test_someone_elses_export_is_not_found_whatever_its_tag(read, django_user_model, export):
@@ -176,6 +176,7 @@ def test_what_waits_or_has_ended_has_no_estimate(api, one_slot, export, project,
 # --- The line -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(connection.vendor == "mongodb", reason="reads SQL")
 def test_creating_counts_the_place_in_the_line_once(user, one_slot, export, project, sent):
     api = APIClient()
     api.force_authenticate(user)
@@ -183,8 +184,9 @@ def test_creating_counts_the_place_in_the_line_once(user, one_slot, export, proj
     api.post(path)
     with CaptureQueriesContext(connection) as captured:
         assert api.post(path).json()["queuePosition"] == 2
-    counts = [query["sql"] for query in captured if "count" in query["sql"].lower()]
-    assert len(counts) == 2, "one count of its lane, one of the line"
+    counts = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT(*) AS")]
+    of_the_line = [sql for sql in counts if '"rank"' in sql]
+    assert len(of_the_line) == 1, counts
 
 
 # --- The file -----------------------------------------------------------------------------------------------
