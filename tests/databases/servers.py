@@ -1,6 +1,6 @@
 """Database servers of a test run's own: on a free port, in a temporary folder, gone at its end.
 
-Each takes ``durable``: whether what is acknowledged survives a kill of the server, too, at some cost of speed.
+Each takes ``durable``: whether what is acknowledged survives a kill of the server, at some cost of speed.
 """
 
 import contextlib
