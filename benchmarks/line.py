@@ -174,6 +174,10 @@ class Line:
                 lambda: None,
                 lambda _: look(self.projects[-1].user_id, now=self.now),
             ),
+            "count a user's pending exports": (
+                lambda: None,
+                lambda _: services.check_quota(self.projects[-1].user_id),
+            ),
             "tell the place in the line": (lambda: last, queue_position),
             "sweep: what is due": (
                 lambda: None,

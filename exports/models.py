@@ -174,6 +174,26 @@ class ExportRequest(models.Model):
     errors = models.JSONField(default=list, blank=True, help_text="Remotion's own errors: message and stack.")
     retryable = models.BooleanField(default=False, help_text="Whether trying again can help.")
 
+    # What it costs, over all its attempts. No move sets these, and no return to pending empties them.
+    estimated_cost_usd = models.DecimalField(
+        max_digits=16,
+        decimal_places=8,
+        default=Decimal(0),
+        help_text="What it was expected to cost when it was asked for.",
+    )
+    render_cost_usd = models.DecimalField(
+        max_digits=16,
+        decimal_places=6,
+        default=Decimal(0),
+        help_text="What its renders have cost, by Remotion's own figures.",
+    )
+    worker_messages = models.PositiveIntegerField(
+        default=0, help_text="How many messages of it the worker has reported on."
+    )
+    worker_mb_ms = models.PositiveBigIntegerField(
+        default=0, help_text="The worker's memory in MB times its milliseconds, over those messages."
+    )
+
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(help_text="When a person last asked for it.")
     started_at = models.DateTimeField(null=True, blank=True)
@@ -188,6 +208,10 @@ class ExportRequest(models.Model):
         indexes = [
             # Read by: the history, newest first.
             models.Index(fields=["user", "-id"], name="exports_user"),
+            # Read by: the costs of one user's exports, by when they were asked for.
+            models.Index(fields=["user", "created_at"], name="exports_costs"),
+            # Read by: the estimate of a new export, from what the project's last ones have cost.
+            models.Index(fields=["project", "codec", "completed_at"], name="exports_estimate"),
             # Read by: the sweeper. Rows that have ended have no due_at and take no place in it.
             models.Index(fields=["due_at"], name="exports_due", condition=models.Q(due_at__isnull=False)),
             # Read by: admission, for the head of the line. One row for each user who waits.

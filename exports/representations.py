@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Q
 
-from exports.models import ExportRequest, Render
-from exports.states import Status
+from exports.costs import CURRENCY, spent_on, still_to_come
+from exports.models import ExportRequest
+from exports.states import RUNNING, Status
 from exports.storage import presign
+
+_HUNDRED_MILLIONTH: Final = Decimal("0.00000001")
 
 
 def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
@@ -19,7 +22,6 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
     output = None
     if export.status == Status.COMPLETED and export.output_at is not None:
         output = presign(bucket_name=export.bucket_name, key=export.output_key, now=now)
-    cost = Render.objects.filter(export_id=export.pk).aggregate(total=Sum("cost_usd"))["total"] or Decimal(0)
     return {
         "exportId": str(export.pk),
         "projectId": str(export.project_id) if export.project_id else None,
@@ -41,7 +43,7 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "errors": export.errors,
         "retryable": export.retryable,
         "attempt": export.attempt,
-        "cost": {"amount": format(cost.normalize(), "f"), "currency": "USD"},
+        "cost": _cost_of(export),
         "createdAt": iso(export.created_at),
         "startedAt": iso(export.started_at),
         "completedAt": iso(export.completed_at),
@@ -86,6 +88,19 @@ def _waits(export: ExportRequest) -> bool:
     return export.status == Status.PENDING and export.slot is None
 
 
+def _cost_of(export: ExportRequest) -> dict[str, Any]:
+    cost = spent_on(export)
+    to_come = Decimal(0)
+    if export.status in RUNNING:
+        to_come = still_to_come(spent=cost.total, estimated=export.estimated_cost_usd)
+    return {
+        "amount": dollars(cost.total),
+        "currency": CURRENCY,
+        "estimated": dollars(to_come),
+        "parts": {name: dollars(amount) for name, amount in cost.parts().items()},
+    }
+
+
 def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
     """Return how long the render still takes if it goes on as it went; ``None`` before it has begun."""
     if export.status != Status.PROCESSING or export.started_at is None or export.progress <= 0:
@@ -97,3 +112,11 @@ def _eta_seconds(export: ExportRequest, now: datetime) -> float | None:
 def iso(moment: datetime | None) -> str | None:
     """Return a moment as every answer writes it: ISO 8601 in UTC, to the millisecond."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount as every answer writes it: plain digits, to the hundred-millionth of a dollar.
+
+    What a message costs has its first digit at the seventh place.
+    """
+    return format(amount.quantize(_HUNDRED_MILLIONTH).normalize(), "f")

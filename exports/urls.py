@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from exports import webhooks
+from exports.views.costs import ExportCostsView
 from exports.views.exports import (
     ExportCancelView,
     ExportCreateView,
@@ -18,6 +19,7 @@ router.register("projects", ProjectViewSet, basename="project")
 urlpatterns = [
     *router.urls,
     path("exports/projects/<uuid:project_id>/export", ExportCreateView.as_view(), name="export-create"),
+    path("exports/costs", ExportCostsView.as_view(), name="export-costs"),
     path("exports/history", ExportHistoryView.as_view(), name="export-history"),
     path("exports/webhook", webhooks.receive, name="export-webhook"),
     path("exports/<uuid:export_id>/status", ExportStatusView.as_view(), name="export-status"),

@@ -97,6 +97,8 @@ Ordinal = Annotated[int, Within(1, 2**31 - 1)]
 Bytes = Annotated[int, Within(0, 2**63 - 1)]
 Fraction = Annotated[float, Within(0, 1)]
 Dollars = Annotated[float, Within(0, 100_000)]
+LambdaMs = Annotated[int, Within(0, 900_000)]
+LambdaMemory = Annotated[int, Within(128, 10_240)]
 Name = Annotated[str, Short(100)]
 
 
@@ -328,9 +330,25 @@ class RenderCosts(_Wire):
 
 
 @_wire
+class WorkerUse(_Wire):
+    """What one invocation of the worker has used until it sent its last webhook, for the costs.
+
+    What comes after that isn't in it: the wait for the API's answer, and a start of the runtime before.
+
+    Attributes:
+        ms: milliseconds, rounded up as Lambda bills them.
+        memory_mb: the function's memory.
+    """
+
+    ms: LambdaMs
+    memory_mb: LambdaMemory
+
+
+@_wire
 class _Webhook(_Wire):
     export_id: str
     attempt: Ordinal
+    worker: WorkerUse | None = None
 
 
 @_wire

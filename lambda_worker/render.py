@@ -1,13 +1,15 @@
 """The two steps of the worker. Each is short, and none waits for a render to finish."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lambda_worker import contract
 from lambda_worker.callback import Callback
 from lambda_worker.contract import (
     Action,
+    Answer,
     PollMessage,
     RenderError,
     RenderProgress,
@@ -17,6 +19,7 @@ from lambda_worker.contract import (
     RenderTimeout,
     StartMessage,
     Webhook,
+    WorkerUse,
 )
 from lambda_worker.remotion import (
     CONNECT_TIMEOUT_S,
@@ -45,11 +48,19 @@ class Invocation:
 
     Attributes:
         token: Lambda's request id, under which this run may claim an attempt.
+        memory_mb: the function's memory.
+        elapsed_s: how many seconds it has taken.
         remaining_s: how many seconds Lambda still gives it.
     """
 
     token: str
+    memory_mb: int
+    elapsed_s: Callable[[], float]
     remaining_s: Callable[[], float]
+
+    def use(self) -> WorkerUse:
+        """Return what it has used of Lambda by now."""
+        return WorkerUse(ms=math.ceil(self.elapsed_s() * 1000), memory_mb=self.memory_mb)
 
     def time_left_s(self) -> float:
         """Return the seconds that may be spent on a webhook when nothing else follows."""
@@ -94,7 +105,7 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
         throttled = RenderThrottled(
             export_id=message.export_id, attempt=message.attempt, token=invocation.token, reason=str(error)
         )
-        callback.post(config.webhook_url, throttled, time_left_s=invocation.time_left_s)
+        _post_last(throttled, config.webhook_url, invocation=invocation, callback=callback)
     except StartRefusedError as error:
         log.error("render.start_refused", code=error.code)
         count(Metric.STARTS_REFUSED)
@@ -106,7 +117,7 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
             code=error.code,
             retryable=None if error.code is None else False,
         )
-        callback.post(config.webhook_url, refused, time_left_s=invocation.time_left_s)
+        _post_last(refused, config.webhook_url, invocation=invocation, callback=callback)
     else:
         log.info("render.started", render_id=started.render_id)
         count(Metric.RENDERS_STARTED)
@@ -127,10 +138,11 @@ def _report(
         bucket_name=started.bucket_name,
         token=invocation.token,
     )
-    answer = callback.post(
-        message.render_config.webhook_url,
+    answer = _post_last(
         first,
-        time_left_s=invocation.time_left_s,
+        message.render_config.webhook_url,
+        invocation=invocation,
+        callback=callback,
         on_unknown=Action.CANCEL,
     )
     if answer is not None and answer.action is Action.CANCEL:
@@ -148,7 +160,20 @@ def poll(message: PollMessage, *, invocation: Invocation, remotion: Remotion, ca
         count(Metric.POLLS_FAILED)
         return
     log.info("poll.done", render_id=message.render_id, stage=progress.stage, progress=progress.fraction)
-    callback.post(message.webhook_url, _webhook(message, progress), time_left_s=invocation.time_left_s)
+    _post_last(_webhook(message, progress), message.webhook_url, invocation=invocation, callback=callback)
+
+
+def _post_last(
+    webhook: Webhook,
+    url: str,
+    *,
+    invocation: Invocation,
+    callback: Callback,
+    on_unknown: Action | None = None,
+) -> Answer | None:
+    """Send the last webhook of an invocation, which tells what the invocation has used."""
+    webhook = replace(webhook, worker=invocation.use())
+    return callback.post(url, webhook, time_left_s=invocation.time_left_s, on_unknown=on_unknown)
 
 
 def _webhook(message: PollMessage, progress: Progress) -> Webhook:

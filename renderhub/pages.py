@@ -70,3 +70,9 @@ def export_page(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
 def not_found(request: HttpRequest, exception: Exception | None) -> HttpResponse:
     """Say that there is nothing at this address, or nothing that the asker may see."""
     return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
+
+
+@with_content_security_policy
+def limited(request: HttpRequest, wait: str) -> HttpResponse:
+    """Say that too many passwords were tried, and how long to ``wait``."""
+    return render(request, "429.html", {"wait": wait}, status=HTTPStatus.TOO_MANY_REQUESTS)

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers.costs import CostPartsSerializer, DollarsField
 from exports.states import Event, Status
 
 
@@ -16,10 +17,12 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 class CostSerializer(serializers.Serializer[Any]):
-    """What an export has cost up to now, over all its renders."""
+    """What an export has cost up to now, over all its attempts, and what is still to come."""
 
-    amount = serializers.DecimalField(max_digits=12, decimal_places=6)
-    currency = serializers.CharField()
+    amount = DollarsField(help_text="All that it has cost, whether it was completed or not.")
+    currency = serializers.CharField(help_text="USD.")
+    estimated = DollarsField(help_text="What it will probably cost besides; 0 once it has ended.")
+    parts = CostPartsSerializer(help_text="What the amount is made of.")
 
 
 class ExportStatusSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
+from exports.services.quotas import QuotaExceededError, check_quota
 from exports.services.repairs import (
     delete_expired_outputs,
     handle_due,
@@ -14,6 +15,7 @@ from exports.services.reports import (
     claim_render,
     complete_export,
     fail_render,
+    keep_worker_use,
     put_off_start,
     record_progress,
 )
@@ -29,11 +31,13 @@ from exports.services.requests import (
 
 __all__ = [
     "ExportNotFoundError",
+    "QuotaExceededError",
     "Stopping",
     "WrongStatusError",
     "accept_render",
     "admit",
     "cancel_export",
+    "check_quota",
     "claim_render",
     "complete_export",
     "create_export",
@@ -41,6 +45,7 @@ __all__ = [
     "fail_render",
     "handle_dead_letters",
     "handle_due",
+    "keep_worker_use",
     "mend_line",
     "notify_left_over",
     "pause_renders",

@@ -14,6 +14,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import F, Sum
 
 from exports import failures
 from exports.failures import Failure
@@ -35,6 +36,7 @@ from lambda_worker.contract import (
     RenderSuccess,
     RenderThrottled,
     RenderTimeout,
+    WorkerUse,
     output_key,
 )
 
@@ -375,11 +377,46 @@ def _keep_render(
             # Another report of the same render came in between.
             pass
         else:
+            _raise_cost(export, cost)
             return
     if cost > (seen[1] if seen else 0):
         rows.filter(cost_usd__lt=cost).update(cost_usd=cost)
+    _raise_cost(export, cost)
     if outcome != Render.Outcome.RUNNING:
         rows.filter(outcome=Render.Outcome.RUNNING).update(outcome=outcome, ended_at=now)
+
+
+def _raise_cost(export: ExportRequest, reported: Decimal) -> None:
+    """Keep with the export what all its renders have cost, once one of them has reported a cost.
+
+    Each report first writes its render and then reads them all, so that of two at the same moment the second
+    to write has read both; and since no render's cost falls, the greater sum is the right one. A process that
+    dies in between hasn't taken the report: its sender repeats it.
+    """
+    if not reported:
+        return
+    renders = Render.objects.filter(export_id=export.pk)
+    # To the digits of its column: SQLite adds in binary.
+    total = round(renders.aggregate(total=Sum("cost_usd"))["total"], 6)
+    if total > export.render_cost_usd:
+        ExportRequest.objects.filter(pk=export.pk, render_cost_usd__lt=total).update(render_cost_usd=total)
+        export.render_cost_usd = total
+
+
+def keep_worker_use(*, export_id: str, use: WorkerUse) -> None:
+    """Count one message of an export, and what the worker has used for it.
+
+    A report that comes twice because its answer was lost counts twice: it is worth less than keeping a row
+    for each message.
+
+    Args:
+        export_id: an export that there is.
+        use: what that invocation has used.
+    """
+    ExportRequest.objects.filter(pk=export_id).update(
+        worker_messages=F("worker_messages") + 1,
+        worker_mb_ms=F("worker_mb_ms") + use.ms * use.memory_mb,
+    )
 
 
 def _amount(costs: RenderCosts | None) -> Decimal:

@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
+from exports.costs import estimate
 from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
@@ -16,6 +17,7 @@ from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, move, read
+from exports.services.quotas import check_quota
 from exports.states import ENDED, RETRYABLE, Event, Status
 
 log = structlog.get_logger(__name__)
@@ -47,7 +49,11 @@ def create_export(
     """Record an export, and send its start message or put it in the line.
 
     The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
+
+    Raises:
+        QuotaExceededError: its owner has as many pending as they may have.
     """
+    check_quota(project.user_id)
     export = ExportRequest(
         project=project,
         user_id=project.user_id,
@@ -57,6 +63,7 @@ def create_export(
         codec=codec,
         input_props=input_props,
         priority=priority,
+        estimated_cost_usd=estimate(project=project, codec=codec),
         created_at=now,
         queued_at=now,
         updated_at=now,
@@ -98,11 +105,13 @@ def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
 def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> ExportRequest:
     """Begin a further attempt of an export that failed or was cancelled, because a person asks for it.
 
-    It waits behind all that its owner already has waiting at its priority.
+    It waits behind all that its owner already has waiting at its priority. The owner's quota binds the owner:
+    support may go beyond it, to mend what an outage has failed.
 
     Raises:
         ExportNotFoundError: there is no such export.
         WrongStatusError: it is running, or completed.
+        QuotaExceededError: its owner asks, and has as many pending as they may have.
     """
     while True:
         export = read(export_id)
@@ -111,6 +120,8 @@ def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetim
                 export.status,
                 f"Only a failed or cancelled export can be retried; this one is {export.status}.",
             )
+        if by.pk == export.user_id:
+            check_quota(export.user_id)
         if export.notify_pending:
             notify_of_end(export, now=now)
         attempt = export.attempt + 1

@@ -16,7 +16,7 @@ from exports.models import Project
 from exports.representations import status_of
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import conflict, seen_by
+from exports.views.shared import QUOTA_EXCEEDED, conflict, over_quota, seen_by
 from renderhub.openapi import refusal
 
 _ACCEPTED = OpenApiExample(
@@ -33,6 +33,8 @@ _ACCEPTED = OpenApiExample(
 
 class ExportCreateView(APIView):
     """Asks for an export of a project."""
+
+    throttle_scope = "exports"
 
     @extend_schema(
         operation_id="createExport",
@@ -52,7 +54,8 @@ class ExportCreateView(APIView):
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
                 examples=[_ACCEPTED],
-            )
+            ),
+            **QUOTA_EXCEEDED,
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:
@@ -60,9 +63,12 @@ class ExportCreateView(APIView):
         project = get_object_or_404(Project.objects.visible_to(request.user), pk=project_id)
         order = ExportOrderSerializer(data=request.data, context={"project": project})
         order.is_valid(raise_exception=True)
-        export = services.create_export(
-            project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
-        )
+        try:
+            export = services.create_export(
+                project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
+            )
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         return Response(
             ExportAcceptedSerializer(export).data,
             status=HTTPStatus.ACCEPTED,
@@ -103,6 +109,8 @@ class ExportEventsView(APIView):
 class ExportRetryView(APIView):
     """Asks for a further attempt."""
 
+    throttle_scope = "exports"
+
     @extend_schema(
         operation_id="retryExport",
         summary="Render a failed or cancelled export again",
@@ -117,6 +125,7 @@ class ExportRetryView(APIView):
                 "The export is running, or completed.",
                 exportStatus="completed",
             ),
+            **QUOTA_EXCEEDED,
         },
     )
     def post(self, request: Request, export_id: UUID) -> Response:
@@ -128,6 +137,8 @@ class ExportRetryView(APIView):
             )
         except services.WrongStatusError as error:
             raise conflict(error) from error
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED)
 
 

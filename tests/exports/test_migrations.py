@@ -3,21 +3,23 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from exports.models import ExportRequest
+from renderhub.ids import uuid7
 from tests.conftest import NOW
 
 
 @pytest.mark.django_db(transaction=True)
 def test_exports_from_before_the_line_keep_their_files_or_wait(project):
-    MigrationExecutor(connection).migrate([("exports", "0002_line")])
+    then = MigrationExecutor(connection).migrate([("exports", "0002_line")])
+    exports = then.apps.get_model("exports", "ExportRequest").objects
     about = {
-        "project": project,
-        "user": project.user,
+        "project_id": project.pk,
+        "user_id": project.user_id,
         "created_at": NOW,
         "queued_at": NOW,
         "updated_at": NOW,
     }
-    completed = ExportRequest.objects.create(**about, status="completed", completed_at=NOW)
-    pending = ExportRequest.objects.create(**about, due_at=NOW)
+    completed = exports.create(**about, id=uuid7(), status="completed", completed_at=NOW)
+    pending = exports.create(**about, id=uuid7(), due_at=NOW)
     try:
         MigrationExecutor(connection).migrate([("exports", "0003_existing_exports")])
     finally:

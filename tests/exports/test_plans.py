@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from exports import services
+from exports.costs import estimate
 from exports.models import ExportRequest
 from exports.representations import queue_position
 from exports.services.line import free_place, look, look_at_all
@@ -56,6 +58,12 @@ def test_history_is_read_by_its_index(api, export):
     assert indexes_of(lambda: api.get("/api/exports/history"))[-1] == "exports_user"
 
 
+def test_costs_and_estimates_are_read_by_their_indexes(api, project, export):
+    for by in ("day", "project", "status"):
+        assert indexes_of(partial(api.get, f"/api/exports/costs?groupBy={by}")) == ["exports_costs"]
+    assert indexes_of(lambda: estimate(project=project, codec="h264")) == ["exports_estimate"]
+
+
 def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
     due = ExportRequest.objects.due(NOW)
     assert indexes_of(lambda: list(due)) == ["exports_due"]
@@ -85,6 +93,10 @@ def test_holders_the_line_and_lanes_are_read_by_their_indexes(export, user):
     ]
     assert indexes_of(lambda: look(user.pk, now=NOW)) == ["exports_first", "exports_lane"]
     assert indexes_of(lambda: free_place(user.pk, now=NOW)) == ["exports_line", SLOT]
+
+
+def test_the_pending_exports_of_a_user_are_counted_by_their_index(export, user):
+    assert indexes_of(lambda: services.check_quota(user.pk)) == ["exports_lane", "exports_lane"]
 
 
 def test_the_place_in_the_line_is_counted_in_the_indexes_alone(export):
@@ -155,5 +167,5 @@ def test_creating_and_freeing_are_as_many_indexed_queries_at_any_length(crowd, p
         indexes = set(indexes_of(free))
     # Those of indexes_of itself, which explains them, are among them.
     explained = sum("EXPLAIN" in query["sql"] for query in freed.captured_queries)
-    assert (len(created), len(freed) - explained) == (9, 18)
+    assert (len(created), len(freed) - explained) == (11, 16)
     assert indexes <= {PRIMARY_KEY, SLOT, "exports_line", "exports_first", "exports_lane"}

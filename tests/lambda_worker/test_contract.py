@@ -27,6 +27,7 @@ from lambda_worker.contract import (
     RenderThrottled,
     RenderTimeout,
     StartMessage,
+    WorkerUse,
 )
 from tests.lambda_worker import golden
 
@@ -35,6 +36,7 @@ RENDER = "8hfxlw5kz1"
 BUCKET = "remotionlambda-renderhub-123456789012-eu-central-1"
 TOKEN = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 KEY = f"renders/export-{EXPORT}.mp4"
+USE = WorkerUse(ms=143, memory_mb=512)
 FILE = f"https://s3.eu-central-1.amazonaws.com/{BUCKET}/{KEY}"
 
 MESSAGES: dict[str, contract.Message] = {
@@ -72,22 +74,24 @@ MESSAGES: dict[str, contract.Message] = {
 WEBHOOKS: dict[str, contract.Webhook] = {
     "render_started": RenderStarted(export_id=EXPORT, attempt=1, token=TOKEN, version=2),
     "render_progress_first": RenderProgress(
-        export_id=EXPORT, attempt=1, render_id=RENDER, bucket_name=BUCKET, token=TOKEN
+        export_id=EXPORT, attempt=1, worker=USE, render_id=RENDER, bucket_name=BUCKET, token=TOKEN
     ),
     "render_progress": RenderProgress(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         progress=0.5333333333333333,
         costs=RenderCosts(amount_usd=0.00123),
     ),
     "render_throttled": RenderThrottled(
-        export_id=EXPORT, attempt=1, token=TOKEN, reason="TooManyRequestsException"
+        export_id=EXPORT, attempt=1, worker=USE, token=TOKEN, reason="TooManyRequestsException"
     ),
     "render_success": RenderSuccess(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         output_key=KEY,
@@ -98,6 +102,7 @@ WEBHOOKS: dict[str, contract.Webhook] = {
     "render_error": RenderError(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         errors=(
@@ -112,13 +117,19 @@ WEBHOOKS: dict[str, contract.Webhook] = {
     "render_error_at_start": RenderError(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         token=TOKEN,
         errors=(RenderFailure(message="ResourceNotFoundException: Function not found"),),
         code="function_missing",
         retryable=False,
     ),
     "render_timeout": RenderTimeout(
-        export_id=EXPORT, attempt=1, render_id=RENDER, bucket_name=BUCKET, costs=RenderCosts(amount_usd=0.05)
+        export_id=EXPORT,
+        attempt=1,
+        worker=USE,
+        render_id=RENDER,
+        bucket_name=BUCKET,
+        costs=RenderCosts(amount_usd=0.05),
     ),
 }
 
@@ -276,6 +287,10 @@ def test_a_number_that_json_does_not_know_is_refused(number):
         ("render_progress", "progress", float("nan")),
         ("render_progress", "costs", {"amountUsd": -1}),
         ("render_progress", "costs", {"amountUsd": 1e300}),
+        ("render_progress", "worker", {"ms": -1, "memoryMb": 512}),
+        ("render_progress", "worker", {"ms": 900_001, "memoryMb": 512}),
+        ("render_progress", "worker", {"ms": 1, "memoryMb": 127}),
+        ("render_progress", "worker", {"ms": 1.5, "memoryMb": 512}),
         ("render_success", "outputSizeBytes", -1),
         ("render_success", "outputSizeBytes", 2**63),
     ],
@@ -303,6 +318,14 @@ def test_a_whole_number_too_large_for_a_float_is_refused():
 def test_errors_that_are_no_list_of_errors_are_refused(errors):
     with pytest.raises(ContractError, match="errors"):
         contract.parse_webhook({**golden.load("render_error"), "errors": errors})
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_a_worker_from_before_the_costs_is_understood(name):
+    data = {key: value for key, value in golden.load(name).items() if key != "worker"}
+    webhook = contract.parse_webhook(data)
+    assert webhook is not None
+    assert webhook.worker is None
 
 
 def test_a_webhook_of_an_unknown_type_is_nothing():
@@ -368,7 +391,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(st.text(max_size=8), json_values, max_size=4)
     if arguments:
         return st.one_of(*(values_of(each) for each in arguments))
-    if hint in (RenderConfig, RenderFailure, RenderCosts):
+    if hint in (RenderConfig, RenderFailure, RenderCosts, WorkerUse):
         return instances_of(hint)
     return st.from_type(hint)
 

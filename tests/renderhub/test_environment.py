@@ -41,6 +41,39 @@ def test_a_bad_flag_and_a_missing_variable_say_what_to_do():
         Environment({}).required("KEY", "a random text")
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10/m", (10, 60)),
+        ("100/5m", (100, 300)),
+        ("1000/h", (1000, 3600)),
+        ("1/s", (1, 1)),
+        ("7/2d", (7, 172800)),
+    ],
+)
+def test_a_rate_is_a_number_in_so_many_seconds(text, rate):
+    assert Environment({"R": text}).rate("R", "1/s") == rate
+    assert Environment({}).rate("R", text) == rate
+
+
+@pytest.mark.parametrize("text", ["10", "0/m", "10/0m", "-1/m", "10/w", "m", "10/m/s", "1e3/m", "10/mx"])
+def test_a_bad_rate_is_refused_by_name(text):
+    with pytest.raises(ImproperlyConfigured, match=r"^R is .*10/m"):
+        Environment({"R": text}).rate("R", "1/s")
+
+
+def test_networks_are_listed_in_cidr_notation():
+    networks = Environment({"P": "10.0.0.0/16, 2001:db8::/32,192.0.2.7"}).networks("P")
+    assert [str(each) for each in networks] == ["10.0.0.0/16", "2001:db8::/32", "192.0.2.7/32"]
+    assert Environment({}).networks("P") == ()
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/16", "10.0.0.0/33", "proxy.internal", "*"])
+def test_a_bad_network_is_refused_by_name(text):
+    with pytest.raises(ImproperlyConfigured, match=r"^P has .*10\.0\.0\.0/16"):
+        Environment({"P": text}).networks("P")
+
+
 def test_keys_are_ordered_by_time_and_of_version_7():
     first = uuid7()
     assert (first.version, first.variant) == (7, "specified in RFC 4122")
