@@ -199,12 +199,12 @@ def endings(queue, projects) -> Callable[[ExportRequest], list[Callable[[], Any]
 
 def test_of_many_ends_one_comes_true_and_is_told_once(race, projects, endings, outputs, monkeypatch):
     monkeypatch.setattr("exports.renders.cancel", lambda **_: True)
-    seen: Counter[str] = Counter()
     for _ in range(ROUNDS):
         export = running(projects[0])
-        race(endings(export))
+        answers = race(endings(export))
+        # A cancellation answers with the export, the sweeper with how many it has ended.
+        assert sum(answer == 1 or isinstance(answer, tuple) for answer in answers) == 1
         row = fresh(export)
-        seen[row.status] += 1
         assert row.status in ENDED
         assert (row.slot, row.user_slot, row.due_at, row.notify_pending) == (None, None, None, False)
         assert (row.version, len(row.timeline)) == (2, 1)
@@ -269,10 +269,13 @@ def test_those_who_admit_give_out_each_slot_once(race, projects, queue, limits):
         queue.messages.clear()
 
 
-def test_those_who_create_keep_the_limits_and_leave_nobody_without_a_place(race, projects, queue, limits):
+@pytest.mark.parametrize(("users", "slots"), [(1, 2), (4, 4)])
+def test_those_who_create_keep_the_limits_and_leave_nobody_without_a_place(
+    race, projects, queue, limits, users, slots
+):
     def create(number: int) -> ExportRequest:
         return services.create_export(
-            project=projects[number % 4],
+            project=projects[number % users],
             composition_id="M",
             serve_url="https://x/sites/main/index.html",
             codec="h264",
@@ -285,11 +288,11 @@ def test_those_who_create_keep_the_limits_and_leave_nobody_without_a_place(race,
         race([partial(create, number) for number in range(RACERS)])
         assert_limits_hold()
         assert ExportRequest.objects.count() == RACERS
-        assert ExportRequest.objects.holders().count() == 4
+        assert ExportRequest.objects.holders().count() == slots
         waiting = set(ExportRequest.objects.waiting().values_list("user_id", flat=True))
         # One first in each lane, and none anywhere else.
         assert sorted(ExportRequest.objects.line().values_list("user_id", flat=True)) == sorted(waiting)
-        assert len({message.export_id for message in queue.messages}) == len(queue.messages) == 4
+        assert len({message.export_id for message in queue.messages}) == len(queue.messages) == slots
         ExportRequest.objects.all().delete()
         queue.messages.clear()
 
@@ -307,17 +310,8 @@ def test_of_many_rows_one_gets_a_place(race, projects, column):
         assert ExportRequest.objects.filter(**{column: place}).count() == 1
 
 
-def test_many_who_look_put_one_first(race, projects):
-    for _ in range(ROUNDS):
-        for _each in range(3):
-            make(projects[0])
-        race([partial(look, projects[0].user_id, now=NOW)] * RACERS)
-        assert ExportRequest.objects.line().count() == 1
-        ExportRequest.objects.all().delete()
-
-
 def test_many_sweepers_send_what_is_due_once(race, projects, queue):
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS // 3):
         rows = [make(projects[n % 4], slot=n + 1, user_slot=f"x:{n}", due_at=NOW) for n in range(RACERS)]
         taken = race([partial(services.handle_due, queue=queue, now=NOW + timedelta(seconds=1))] * RACERS)
         assert sum(taken) == RACERS
