@@ -9,7 +9,6 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
 from exports.states import Status
-from lambda_worker.contract import CODEC_EXTENSIONS
 from renderhub.ids import uuid7
 
 User = AbstractBaseUser | AnonymousUser
@@ -30,6 +29,10 @@ class Codec(models.TextChoices):
     MP3 = "mp3", "MP3"
     AAC = "aac", "AAC"
     WAV = "wav", "WAV"
+    PNG = "png", "PNG (still)"
+    JPEG = "jpeg", "JPEG (still)"
+    WEBP = "webp", "WebP (still)"
+    PDF = "pdf", "PDF (still)"
 
 
 class Priority(models.IntegerChoices):
@@ -129,6 +132,12 @@ class ExportRequest(models.Model):
     composition_id = models.CharField(max_length=200)
     serve_url = models.CharField(max_length=2000)
     codec = models.CharField(max_length=10, choices=Codec)
+    frame = models.IntegerField(
+        null=True, blank=True, help_text="Of a still: which frame; a negative one counts from the end."
+    )
+    render_options = models.JSONField(
+        default=dict, blank=True, help_text="How to render, each option as Remotion names it."
+    )
     input_props = models.JSONField(default=dict)
 
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
@@ -235,11 +244,6 @@ class ExportRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.id})"
-
-    @property
-    def extension(self) -> str:
-        """The extension of the file that the codec makes."""
-        return CODEC_EXTENSIONS[self.codec]
 
 
 class Pause(models.Model):

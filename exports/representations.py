@@ -29,6 +29,8 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "title": export.title,
         "compositionId": export.composition_id,
         "codec": export.codec,
+        "frame": export.frame,
+        "renderOptions": export.render_options,
         "status": str(export.status),
         "progress": round(export.progress, 4),
         "etaSeconds": _eta_seconds(export, now),

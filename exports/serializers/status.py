@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from exports.models import Codec
 from exports.serializers.costs import CostPartsSerializer, DollarsField
+from exports.serializers.render_options import RenderOptionsSerializer
 from exports.states import Event, Status
 
 
@@ -34,6 +35,10 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
+    frame = serializers.IntegerField(
+        allow_null=True, help_text="Of a still: which frame it shows, as it was asked for. Null: no still."
+    )
+    renderOptions = RenderOptionsSerializer(help_text="What was asked for of how to render.")
     status = serializers.ChoiceField(choices=Status.choices)
     progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     etaSeconds = serializers.FloatField(

@@ -27,6 +27,7 @@ from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
 from exports.storage import find_output
 from lambda_worker.contract import (
+    STILLS,
     Action,
     RenderCosts,
     RenderError,
@@ -204,7 +205,7 @@ def fail_render(*, report: RenderError | RenderTimeout, queue: MessageQueue, now
         else:
             moved = end_attempt(
                 export,
-                failure=_failure_of(report),
+                failure=_failure_of(report, codec=export.codec),
                 event=Event.ATTEMPT_FAILED,
                 errors=report.errors,
                 queue=queue,
@@ -296,7 +297,12 @@ def complete_from_output(
 
 def attempt_output_key(export: ExportRequest) -> str:
     """Return where the present attempt's file lies, or will lie."""
-    return output_key(export_id=str(export.pk), attempt=export.attempt, codec=export.codec)
+    return output_key(
+        export_id=str(export.pk),
+        attempt=export.attempt,
+        codec=export.codec,
+        audio_codec=export.render_options.get("audioCodec"),
+    )
 
 
 def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) -> dict[str, Any]:
@@ -335,8 +341,10 @@ def _may_end(export: ExportRequest, *, attempt: int, render_id: str) -> bool:
     )
 
 
-def _failure_of(report: RenderError) -> Failure:
-    if report.render_id is None:
+def _failure_of(report: RenderError, *, codec: str) -> Failure:
+    # A still's id is known at its end alone: what its function says was said of the render itself.
+    is_stills_own = codec in STILLS and report.code is None
+    if report.render_id is None and not is_stills_own:
         return failures.by_code(report.code or "") or failures.START_REFUSED
     return failures.classify(report.errors)
 

@@ -1,7 +1,7 @@
 """What people ask of an export."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -19,8 +19,11 @@ from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, move, read
 from exports.services.quotas import check_quota
 from exports.states import ENDED, RETRYABLE, Event, Status
+from lambda_worker.contract import STILLS, RenderOptions
 
 log = structlog.get_logger(__name__)
+
+_DEFAULT_OPTIONS: Final = RenderOptions()
 
 
 class WrongStatusError(Exception):
@@ -42,13 +45,16 @@ def create_export(
     serve_url: str,
     codec: str,
     input_props: dict[str, Any],
+    frame: int | None = None,
+    render_options: RenderOptions = _DEFAULT_OPTIONS,
     priority: int = Priority.NORMAL,
     queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
     """Record an export, and send its start message or put it in the line.
 
-    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
+    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on. What
+    is asked for must have been checked.
 
     Raises:
         QuotaExceededError: its owner has as many pending as they may have.
@@ -62,6 +68,8 @@ def create_export(
         serve_url=serve_url,
         codec=codec,
         input_props=input_props,
+        frame=frame,
+        render_options=render_options.dump(),
         priority=priority,
         estimated_cost_usd=estimate(project=project, codec=codec),
         created_at=now,
@@ -177,8 +185,11 @@ def cancel_export(
 
 def _stop_render(export: ExportRequest, *, claimed: bool, now: datetime) -> Stopping:
     if export.render_id is None:
-        # The worker that has claimed it asks again once it knows the render's id.
-        return Stopping.STARTING if claimed else Stopping.NOT_STARTED
+        if not claimed:
+            return Stopping.NOT_STARTED
+        # The worker that has claimed it asks again once it knows the render's id. That of a still it gets
+        # with the finished file.
+        return Stopping.UNREACHABLE if export.codec in STILLS else Stopping.STARTING
     reached = renders.cancel(bucket_name=export.bucket_name, render_id=export.render_id, now=now)
     return Stopping.ASKED if reached else Stopping.UNREACHABLE
 

@@ -41,13 +41,21 @@ class ExportCreateView(APIView):
         summary="Ask for an export",
         description=(
             "Everything in the body is optional: what it leaves out is the project's. Its `inputProps` are "
-            "merged over the project's, one key at a time. Nothing is recorded unless all of it is right."
+            "merged over the project's, one key at a time. `renderOptions` are Remotion's own; one that the "
+            "codec can't have is refused. The codecs png, jpeg, webp and pdf make a still of one `frame`. "
+            "Nothing is recorded unless all of it is right."
         ),
         tags=["exports"],
         request=ExportOrderSerializer,
         examples=[
             OpenApiExample("as the project is", value={}, request_only=True),
             OpenApiExample("props", value={"inputProps": {"title": "Q3"}, "codec": "vp9"}, request_only=True),
+            OpenApiExample(
+                "a part of it, small and without sound",
+                value={"renderOptions": {"frameRange": [30, 119], "scale": 0.5, "muted": True, "crf": 28}},
+                request_only=True,
+            ),
+            OpenApiExample("the last frame alone", value={"codec": "png", "frame": -1}, request_only=True),
         ],
         responses={
             202: OpenApiResponse(

@@ -75,6 +75,10 @@ def test_the_studio_offers_every_codec(browser):
         "mp3",
         "aac",
         "wav",
+        "png",
+        "jpeg",
+        "webp",
+        "pdf",
     ]
 
 

@@ -68,11 +68,13 @@ export class Player {
 	#build(status, url) {
 		const media = mediaFor(status);
 		this.#media = media;
-		media.addEventListener('error', () => this.#recover());
-		media.src = url;
+		if (media !== undefined) {
+			media.addEventListener('error', () => this.#recover());
+			media.src = url;
+		}
 		const size = status.outputSizeBytes === null ? '' : `, ${sizeInWords(status.outputSizeBytes)}`;
 		setText(this.#download, `Download ${formatInWords(status.codec).split(' ')[0]}${size}`);
-		this.#place.replaceChildren(media, this.#note, make('div', {class: 'actions'}, this.#download));
+		this.#place.replaceChildren(...(media ? [media] : []), this.#note, make('div', {class: 'actions'}, this.#download));
 	}
 
 	/** Tries once more with a new address, from where it stopped; then it is the format that can't be played. */
@@ -99,10 +101,18 @@ export class Player {
 	}
 }
 
-/** @param {ExportStatus} status */
+/**
+ * A page is offered as a link alone, since these pages' policy lets nothing be embedded..
+ *
+ * @param {ExportStatus} status
+ */
 const mediaFor = (status) => {
 	switch (mediumOf(status.codec)) {
-		case 'image':
+		case 'page':
+			return undefined;
+		case 'picture':
+			return make('img', {alt: `${status.title}, as a picture`});
+		case 'animation':
 			return make('img', {alt: `${status.title}, as an animated image`});
 		case 'audio':
 			return make('audio', {controls: true, preload: 'metadata', 'aria-label': status.title});
