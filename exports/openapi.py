@@ -18,10 +18,9 @@ from lambda_worker.contract import (
     RenderSuccess,
     RenderThrottled,
     RenderTimeout,
-    Short,
-    Within,
     WorkerUse,
 )
+from lambda_worker.wire import Short, Within
 from renderhub.problems import CONTENT_TYPE, problem
 
 _PATH: Final = "/api/exports/webhook"

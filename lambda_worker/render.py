@@ -1,4 +1,4 @@
-"""The two steps of the worker. Each is short, and none waits for a render to finish."""
+"""The two steps of the worker. Each is short: none waits for a render to finish, unless it is a still's."""
 
 import math
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from lambda_worker.contract import (
 from lambda_worker.remotion import (
     CONNECT_TIMEOUT_S,
     START_TIMEOUT_S,
+    STILL_TIMEOUT_S,
     NotStartedError,
     Progress,
     ProgressUnknownError,
@@ -32,6 +33,7 @@ from lambda_worker.remotion import (
     Started,
     StartRefusedError,
     StartUnknownError,
+    Still,
 )
 from lambda_worker.telemetry import Metric, count, log
 
@@ -68,7 +70,14 @@ class Invocation:
 
     def time_left_before_start_s(self) -> float:
         """Return the seconds that may be spent before a start, so that it can still be made and reported."""
-        return self.time_left_s() - CONNECT_TIMEOUT_S - START_TIMEOUT_S - _REPORT_S
+        return self._time_left_before_s(START_TIMEOUT_S)
+
+    def time_left_before_still_s(self) -> float:
+        """Return the seconds that may be spent before a still, so that it can still be made and reported."""
+        return self._time_left_before_s(STILL_TIMEOUT_S)
+
+    def _time_left_before_s(self, request_s: float) -> float:
+        return self.time_left_s() - CONNECT_TIMEOUT_S - request_s - _REPORT_S
 
 
 def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, callback: Callback) -> None:
@@ -80,21 +89,32 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
         ContractError: the codec is unknown to this version; nothing was claimed.
     """
     config = message.render_config
-    key = contract.output_key(export_id=message.export_id, attempt=message.attempt, codec=config.codec)
+    key = contract.output_key(
+        export_id=message.export_id,
+        attempt=message.attempt,
+        codec=config.codec,
+        audio_codec=config.audio_codec,
+    )
+    is_still = config.codec in contract.STILLS
     claim = RenderStarted(
         export_id=message.export_id, attempt=message.attempt, token=invocation.token, version=message.version
     )
     answer = callback.post(
         config.webhook_url,
         claim,
-        time_left_s=invocation.time_left_before_start_s,
+        time_left_s=invocation.time_left_before_still_s if is_still else invocation.time_left_before_start_s,
         on_unknown=Action.SKIP,
     )
     if answer is None or answer.action is not Action.RENDER:
         log.info("render.skipped", reached=answer is not None)
         return
     try:
-        started = remotion.start(config, export_id=message.export_id, attempt=message.attempt, output_key=key)
+        if is_still:
+            begun: Started = remotion.still(config, output_key=key)
+        else:
+            begun = remotion.start(
+                config, export_id=message.export_id, attempt=message.attempt, output_key=key
+            )
     except StartUnknownError as error:
         # Neither "started" nor "not started" may be said: the claim runs out, or the render reports itself.
         log.error("render.start_unknown", reason=str(error))
@@ -119,9 +139,12 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
         )
         _post_last(refused, config.webhook_url, invocation=invocation, callback=callback)
     else:
-        log.info("render.started", render_id=started.render_id)
+        log.info("render.started", render_id=begun.render_id)
         count(Metric.RENDERS_STARTED)
-        _report(started, message, invocation=invocation, remotion=remotion, callback=callback)
+        if isinstance(begun, Still):
+            _report_still(begun, message, invocation=invocation, callback=callback)
+        else:
+            _report(begun, message, invocation=invocation, remotion=remotion, callback=callback)
 
 
 def _report(
@@ -148,6 +171,24 @@ def _report(
     if answer is not None and answer.action is Action.CANCEL:
         cancelled = remotion.cancel(render_id=started.render_id, bucket_name=started.bucket_name)
         log.info("render.cancelled" if cancelled else "render.cancel_failed", render_id=started.render_id)
+
+
+def _report_still(still: Still, message: StartMessage, *, invocation: Invocation, callback: Callback) -> None:
+    """Report the end of a still, of which Remotion sends no webhook of its own.
+
+    Where the API can't be reached, it finds the file when the claim runs out.
+    """
+    success = RenderSuccess(
+        export_id=message.export_id,
+        attempt=message.attempt,
+        render_id=still.render_id,
+        bucket_name=still.bucket_name,
+        output_key=still.output_key,
+        output_file=still.output_file,
+        output_size_bytes=still.output_size_bytes,
+        costs=still.costs,
+    )
+    _post_last(success, message.render_config.webhook_url, invocation=invocation, callback=callback)
 
 
 def poll(message: PollMessage, *, invocation: Invocation, remotion: Remotion, callback: Callback) -> None:
@@ -186,7 +227,10 @@ def _webhook(message: PollMessage, progress: Progress) -> Webhook:
                 bucket_name=message.bucket_name,
                 output_key=progress.output_key
                 or contract.output_key(
-                    export_id=message.export_id, attempt=message.attempt, codec=message.codec
+                    export_id=message.export_id,
+                    attempt=message.attempt,
+                    codec=message.codec,
+                    audio_codec=message.audio_codec,
                 ),
                 output_file=progress.output_file,
                 output_size_bytes=progress.output_size_bytes,

@@ -128,8 +128,10 @@ PATCH  /api/projects/{project_id}                               401        404  
 POST   /api/exports/projects/{project_id}/export                401        404     202+    404      404
 GET    /api/exports/costs                                       401        200     200     200      200
 GET    /api/exports/history                                     401        200     200     200      200
+GET    /api/exports/history.csv                                 401        200     200     200      200
 GET    /api/exports/webhook                                     405        405     405     405      405
 POST   /api/exports/webhook                                     401        401     401     401      401
+DELETE /api/exports/{export_id}                                 401        404     204+    404      404
 GET    /api/exports/{export_id}/status                          401        404     200     404      404
 GET    /api/exports/{export_id}/events                          401        404     200     404      404
 POST   /api/exports/{export_id}/cancel                          401        404     200+    404      404
@@ -287,7 +289,7 @@ def test_everybody_is_answered_as_the_table_says(db, sent, outputs, row):
         if world.state() != before:
             found[-1] += "+"
             before = None
-        told[who] = b"" if answer.streaming else answer.content
+        told[who] = answer.getvalue()
     assert tuple(found) == row.expected
     if not row.path.startswith("/admin/"):
         # Not even in a list, or in the sentence of a refusal.

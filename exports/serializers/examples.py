@@ -16,6 +16,9 @@ _ABOUT: Final = {
 STATUS: Final[dict[str, Any]] = {
     **_ABOUT,
     "userId": "7",
+    "frame": None,
+    "renderOptions": {"crf": 18},
+    "metadata": {"orderId": "6735"},
     "status": "completed",
     "progress": 1.0,
     "etaSeconds": None,
@@ -24,6 +27,7 @@ STATUS: Final[dict[str, Any]] = {
     "renderId": "8hfxlw5kz1",
     "bucketName": "remotionlambda-renderhub-123456789012-eu-central-1",
     "outputUrl": "https://s3.example.com/renders/export-01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f.mp4?X-Amz-…",
+    "downloadUrl": "https://s3.example.com/renders/export-01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f.mp4?respon…",
     "outputExpiresAt": "2026-01-02T04:05:04.000Z",
     "outputSizeBytes": 1_234_567,
     "errorMessage": None,
@@ -59,6 +63,7 @@ ITEM: Final = {
     "createdAt": "2026-01-02T03:04:05.678000Z",
     "completedAt": "2026-01-02T03:04:31.512000Z",
     "version": 4,
+    "metadata": {"orderId": "6735"},
 }
 
 TIMELINE: Final = {

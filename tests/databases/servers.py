@@ -1,4 +1,7 @@
-"""Database servers of a test run's own: on a free port, in a temporary folder, gone at its end."""
+"""Database servers of a test run's own: on a free port, in a temporary folder, gone at its end.
+
+Each takes ``durable``: whether what is acknowledged survives a kill of the server, at some cost of speed.
+"""
 
 import contextlib
 import os
@@ -6,10 +9,10 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from localcloud import ports
 from localcloud.paths import ROOT
@@ -25,15 +28,22 @@ class ServerError(Exception):
     """A server can't run; the text says what to do."""
 
 
+class Server(Protocol):
+    """Runs a database while a ``with`` block does."""
+
+    def __call__(self, *, durable: bool = False) -> AbstractContextManager[dict[str, str]]:
+        """Return what yields the environment that reaches it."""
+
+
 @contextmanager
-def sqlite() -> Iterator[dict[str, str]]:
-    """Yield the environment for SQLite: a file in a folder of its own."""
+def sqlite(*, durable: bool = False) -> Iterator[dict[str, str]]:
+    """Yield the environment for SQLite: a file in a folder of its own, and no server that could be killed."""
     with tempfile.TemporaryDirectory(prefix="renderhub-sqlite-") as folder:
         yield {"DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"}
 
 
 @contextmanager
-def postgresql() -> Iterator[dict[str, str]]:
+def postgresql(*, durable: bool = False) -> Iterator[dict[str, str]]:
     """Run a private PostgreSQL cluster; yield the environment that reaches it.
 
     Raises:
@@ -47,9 +57,9 @@ def postgresql() -> Iterator[dict[str, str]]:
         _run(
             [*as_user, f"{programs}/initdb", "-D", data, "-U", "renderhub", "-A", "trust", "-E", "UTF8", "-N"]
         )
-        options = (
-            f"-p {port} -k {folder} -c listen_addresses={ports.HOST} -c fsync=off -c max_connections=200"
-        )
+        options = f"-p {port} -k {folder} -c listen_addresses={ports.HOST} -c max_connections=200"
+        if not durable:
+            options += " -c fsync=off"
         control = [*as_user, f"{programs}/pg_ctl", "-D", data, "-l", f"{folder}/log", "-w"]
         _run([*control, "-o", options, "start"])
         try:
@@ -61,9 +71,6 @@ def postgresql() -> Iterator[dict[str, str]]:
 @contextmanager
 def mongodb(*, durable: bool = False) -> Iterator[dict[str, str]]:
     """Yield the environment that reaches MongoDB: ``TEST_MONGODB_URL``, or a stand-in that this runs.
-
-    Args:
-        durable: what is acknowledged survives a kill, as with MongoDB's write concern; slower.
 
     Raises:
         ServerError: the stand-in is not installed, or does not start.
@@ -106,7 +113,7 @@ def mongodb(*, durable: bool = False) -> Iterator[dict[str, str]]:
                 server.kill()
 
 
-SERVERS: Final[Mapping[str, Callable[[], AbstractContextManager[dict[str, str]]]]] = {
+SERVERS: Final[Mapping[str, Server]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
     "mongodb": mongodb,

@@ -90,7 +90,9 @@ def session() -> Session:
 @pytest.fixture
 def worker(world: World, callback: Callback, session: Session) -> Worker:
     settings = read_settings(os.environ)
-    remotion = Remotion(settings, session=session, start_timeout_s=0.3, status_timeout_s=0.3)
+    remotion = Remotion(
+        settings, session=session, start_timeout_s=0.3, still_timeout_s=0.3, status_timeout_s=0.3
+    )
     return Worker(settings, session=session, remotion=remotion, callback=callback)
 
 

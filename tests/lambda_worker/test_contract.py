@@ -16,11 +16,13 @@ from lambda_worker.contract import (
     Action,
     Answer,
     ContractError,
+    DownloadBehavior,
     PollMessage,
     RenderConfig,
     RenderCosts,
     RenderError,
     RenderFailure,
+    RenderOptions,
     RenderProgress,
     RenderStarted,
     RenderSuccess,
@@ -29,6 +31,7 @@ from lambda_worker.contract import (
     StartMessage,
     WorkerUse,
 )
+from lambda_worker.wire import Short, Wire
 from tests.lambda_worker import golden
 
 EXPORT = "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f"
@@ -39,14 +42,63 @@ KEY = f"renders/export-{EXPORT}.mp4"
 USE = WorkerUse(ms=143, memory_mb=512)
 FILE = f"https://s3.eu-central-1.amazonaws.com/{BUCKET}/{KEY}"
 
-MESSAGES: dict[str, contract.Message] = {
-    "start": StartMessage(
+SITE = f"https://{BUCKET}.s3.eu-central-1.amazonaws.com/sites/main/index.html"
+OPTIONS = RenderOptions(
+    scale=0.5,
+    crf=28,
+    jpeg_quality=90,
+    image_format="jpeg",
+    audio_codec="pcm-16",
+    frame_range=(30, None),
+    every_nth_frame=2,
+    muted=False,
+    pixel_format="yuv420p",
+    x264_preset="veryfast",
+    frames_per_lambda=40,
+    fps=25.0,
+    width=1280,
+    height=720,
+    duration_in_frames=300,
+    timeout_in_milliseconds=60_000,
+    download_behavior=DownloadBehavior(type="download", file_name="Q3.mkv"),
+)
+
+
+def start(config: RenderConfig) -> StartMessage:
+    return StartMessage(
         export_id=EXPORT,
         project_id="01936f5d-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
         user_id="42",
         attempt=1,
         version=2,
-        render_config=RenderConfig(
+        render_config=config,
+    )
+
+
+MESSAGES: dict[str, contract.Message] = {
+    "start_options": start(
+        RenderConfig(
+            composition_id="MainComposition",
+            input_props={"title": "Q3"},
+            codec="h264",
+            serve_url=SITE,
+            webhook_url="https://renderhub.example.com/api/exports/webhook",
+            render_options=OPTIONS,
+        )
+    ),
+    "start_still": start(
+        RenderConfig(
+            composition_id="MainComposition",
+            input_props={"title": "Q3"},
+            codec="png",
+            serve_url=SITE,
+            webhook_url="https://renderhub.example.com/api/exports/webhook",
+            frame=-1,
+            render_options=RenderOptions(scale=2.0),
+        )
+    ),
+    "start": start(
+        RenderConfig(
             composition_id="MainComposition",
             input_props={
                 "title": "Übersicht 2026",
@@ -54,9 +106,9 @@ MESSAGES: dict[str, contract.Message] = {
                 "values": [{"label": "Q1", "value": 12.5}, {"label": "Q2", "value": 18}],
             },
             codec="h264",
-            serve_url=f"https://{BUCKET}.s3.eu-central-1.amazonaws.com/sites/main/index.html",
+            serve_url=SITE,
             webhook_url="https://renderhub.example.com/api/exports/webhook",
-        ),
+        )
     ),
     "poll": PollMessage(
         export_id=EXPORT,
@@ -356,6 +408,13 @@ def test_each_later_attempt_has_an_output_of_its_own():
     assert contract.output_key(export_id=EXPORT, attempt=3, codec="h264") == f"renders/export-{EXPORT}-3.mp4"
 
 
+def test_uncompressed_audio_makes_another_file_where_the_usual_one_cannot_hold_it():
+    made = {codec: contract.extension_of(codec, "pcm-16") for codec in contract.CODEC_EXTENSIONS}
+    usual = dict(contract.CODEC_EXTENSIONS)
+    video = dict.fromkeys(("h264", "h265", "vp8", "vp9"), "mkv")
+    assert made == usual | video | {"mp3": "wav", "aac": "wav"}
+
+
 def test_a_codec_that_this_version_does_not_know_is_refused():
     with pytest.raises(ContractError, match="codec"):
         contract.output_key(export_id=EXPORT, attempt=1, codec="av1")
@@ -373,7 +432,7 @@ json_values = st.recursive(
 
 
 def within(kind: Any, bound: Any) -> st.SearchStrategy[Any]:
-    if isinstance(bound, contract.Short):
+    if isinstance(bound, Short):
         characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
         return st.text(characters, max_size=bound.max_chars)
     return (st.integers if kind is int else st.floats)(bound.least, bound.greatest)
@@ -391,7 +450,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(st.text(max_size=8), json_values, max_size=4)
     if arguments:
         return st.one_of(*(values_of(each) for each in arguments))
-    if hint in (RenderConfig, RenderFailure, RenderCosts, WorkerUse):
+    if isinstance(hint, type) and issubclass(hint, Wire):
         return instances_of(hint)
     return st.from_type(hint)
 

@@ -148,10 +148,15 @@ def test_one_messages_keys_do_not_stay_in_the_log_of_the_next(world, take, log_t
 def test_a_claim_leaves_enough_time_to_start_and_to_report():
     assert invocation().time_left_s() == 148.0
     assert invocation().time_left_before_start_s() == 63.0
+    assert invocation().time_left_before_still_s() == 33.0
 
 
-def test_the_output_of_a_poll_without_a_key_is_told_from_the_codec(world, take):
+@pytest.mark.parametrize(
+    ("changes", "extension"),
+    [({"codec": "vp8"}, ".webm"), ({"codec": "vp8", "audioCodec": "pcm-16"}, ".mkv")],
+)
+def test_the_output_of_a_poll_without_a_key_is_told_from_the_codecs(world, take, changes, extension):
     world.remotion.renders[RENDER] = {"type": "success", "done": True}
-    take(message("poll", world, codec="vp8"))
+    take(message("poll", world, **changes))
     [webhook] = world.api.delivered
-    assert webhook.output_key == KEY.replace(".mp4", ".webm")
+    assert webhook.output_key == KEY.replace(".mp4", extension)
