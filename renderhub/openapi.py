@@ -138,7 +138,8 @@ def _names_of(path: str, method: str, operation: dict[str, Any]) -> Iterator[str
         yield "Unauthorized"
     if "cookieAuth" in schemes and method != "get":
         yield "Forbidden"
-    if "{" in path:
+    # Django REST framework answers so to a format that there isn't, too.
+    if "{" in path or any(parameter["name"] == "format" for parameter in operation.get("parameters", ())):
         yield "NotFound"
     yield "TooManyRequests"
 

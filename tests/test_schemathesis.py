@@ -1,7 +1,10 @@
 """The API against its own description: whatever schemathesis sends, valid or not, the answer is described."""
 
 import io
+import json
+import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
@@ -16,6 +19,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from rest_framework_simplejwt.tokens import AccessToken
 from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from exports.models import ExportRequest, Project
 from exports.states import Status
@@ -28,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 CONFIG = {
     "seed": 1,
-    "generation": {"mode": "all", "deterministic": True, "max-examples": 30},
+    "generation": {"mode": "all", "deterministic": True, "max-examples": 60},
     "checks": {
         # What the schema can't say: a composition that the site has, props that the project's schema takes.
         "positive_data_acceptance": {"enabled": False},
@@ -40,11 +44,16 @@ def key(number: int) -> UUID:
     return UUID(int=0x01936F5D1A2B7C3D8E4F5A6B7C8D0000 + number)
 
 
-OURS, THEIRS, NOBODYS = key(1), key(2), key(3)
+OURS, IDLE, THEIRS, NOBODYS = (key(number) for number in range(4))
 EXPORTS = {key(16 + place): status for place, status in enumerate(Status)}
 THEIR_EXPORT = key(32)
+PROCESSING = next(pk for pk, status in EXPORTS.items() if status is Status.PROCESSING)
 # What stands in paths in place of the UUIDs that schemathesis thinks of.
-IDS = {"projectId": [OURS, OURS, OURS, THEIRS, NOBODYS], "exportId": [*EXPORTS, THEIR_EXPORT, NOBODYS]}
+IDS = {
+    "projects": [OURS, IDLE, OURS, THEIRS, NOBODYS],
+    "exports": [*EXPORTS, THEIR_EXPORT, NOBODYS],
+}
+UUID_AFTER = r"(?<=/)(projects|exports)/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?=/|$)"
 SIGN = "sign this"
 
 
@@ -52,6 +61,7 @@ class World:
     """Somebody with an export in every status, who can be put back to the beginning."""
 
     def __init__(self) -> None:
+        self.answers: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.user = User.objects.create_user("ada", password="pass-word-1")
         self.other = User.objects.create_user("eve")
         self.put()
@@ -59,7 +69,7 @@ class World:
     def put(self) -> None:
         ExportRequest.objects.all().delete()
         Project.objects.all().delete()
-        for pk, user in ((OURS, self.user), (THEIRS, self.other)):
+        for pk, user in ((OURS, self.user), (IDLE, self.user), (THEIRS, self.other)):
             Project.objects.create(pk=pk, user=user, title="Report", composition_id="MainComposition")
         ExportRequest.objects.bulk_create(
             [self._export(pk, status, self.user, OURS) for pk, status in EXPORTS.items()]
@@ -99,13 +109,49 @@ class World:
         )
 
 
-def signed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Sign what the tests send as the worker, and pass everything on."""
+def front(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Put into a request what schemathesis can't make up: ids of what is there, tokens, a signature."""
+    environ["PATH_INFO"] = re.sub(UUID_AFTER, known_id, environ["PATH_INFO"])
+    body = environ["wsgi.input"].read()
+    try:
+        data = json.loads(body)
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        body = json.dumps(real(environ["PATH_INFO"], data)).encode()
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     if environ.get("HTTP_X_REMOTION_SIGNATURE") == SIGN:
-        body = environ["wsgi.input"].read()
-        environ["wsgi.input"] = io.BytesIO(body)
         environ["HTTP_X_REMOTION_SIGNATURE"] = signing.sign(body, secret="new-secret")
     return application(environ, start_response)
+
+
+def known_id(match: re.Match[str]) -> str:
+    number = UUID(match[2]).int
+    ids = IDS[match[1]]
+    return f"{match[1]}/{ids[number % len(ids)]}"
+
+
+def real(path: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return a body in which what would be valid is also right, for about half of those that there are."""
+    is_odd = len(json.dumps(data)) % 2
+    match path.rpartition("/")[2]:
+        case "token" if is_odd and set(data) == {"username", "password"} and all(map(is_text, data.values())):
+            return {"username": "ada", "password": "pass-word-1"}
+        case "refresh" | "blacklist" if is_odd and is_text(data.get("refresh")):
+            return data | {"refresh": str(RefreshToken.for_user(User.objects.get(username="ada")))}
+        case "webhook":
+            if type(data.get("timestamp")) in (int, float):
+                data = data | {"timestamp": time.time()}
+            if is_text(data.get("exportId")):
+                data = data | {"exportId": str(list(EXPORTS)[len(str(data)) % len(EXPORTS)])}
+            custom = data.get("customData")
+            if isinstance(custom, dict) and is_text(custom.get("exportId")):
+                data = data | {"customData": custom | {"exportId": str(PROCESSING)}}
+    return data
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 @pytest.fixture
@@ -126,55 +172,27 @@ def described(request, world):
     request.node._nodeid = request.node.nodeid
     path = settings.BASE_DIR / "docs/openapi.yaml"
     loaded = schemathesis.openapi.from_path(path, config=SchemathesisConfig.from_dict(CONFIG))
-    loaded.app = signed
-
-    @loaded.hook
-    def map_path_parameters(context, path_parameters):
-        return {name: known_id(name, value) for name, value in (path_parameters or {}).items()}
-
-    @loaded.hook
-    def map_body(context, body):
-        return real_body(context.operation.definition.raw["operationId"], body)
-
-    return loaded
+    loaded.app = front
+    yield loaded
+    # What always fails would prove little.
+    for call, statuses in world.answers.items():
+        assert any(status < 400 for status in statuses), call
 
 
 schema = schemathesis.pytest.from_fixture("described")
-
-
-def known_id(name: str, value: Any) -> Any:
-    try:
-        number = UUID(value).int
-    except (ValueError, TypeError, AttributeError):
-        return value
-    return str(IDS[name][number % len(IDS[name])])
-
-
-def real_body(operation: str, body: Any) -> Any:
-    """Put into a body what can't be made up: a password, a token, the time, an export."""
-    if not isinstance(body, dict):
-        return body
-    body = dict(body)
-    if isinstance(body.get("refresh"), str) and len(body["refresh"]) % 2:
-        body["refresh"] = str(RefreshToken.for_user(User.objects.get(username="ada")))
-    if {type(body.get(name)) for name in ("username", "password")} == {str} and len(body["password"]) % 2:
-        body |= {"username": "ada", "password": "pass-word-1"}
-    if operation == "receiveWebhook":
-        if isinstance(body.get("timestamp"), int | float):
-            body["timestamp"] = time.time()
-        about = body.get("customData") if "customData" in body else body
-        if isinstance(about, dict) and isinstance(about.get("exportId"), str):
-            about = about | {"exportId": str(list(EXPORTS)[len(about["exportId"]) % len(EXPORTS)])}
-            body |= {"customData": about} if "customData" in body else about
-    return body
 
 
 @schema.parametrize()
 @hypothesis_settings(deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
 def test_every_answer_is_described(case, world):
     world.back()
-    if case.operation.definition.raw["operationId"] == "receiveWebhook":
+    if case.operation.label == "POST /api/exports/webhook":
         headers = {"X-Remotion-Signature": SIGN}
+        # Types that this version doesn't know are ignored, not refused.
+        excluded = [negative_data_rejection]
     else:
         headers = {"Authorization": f"Bearer {AccessToken.for_user(world.user)}"}
-    case.call_and_validate(headers=headers)
+        excluded = []
+    answer = case.call_and_validate(headers=headers, excluded_checks=excluded)
+    if case.method == case.operation.method.upper():
+        world.answers[case.operation.label][answer.status_code] += 1

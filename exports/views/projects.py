@@ -31,7 +31,19 @@ _PROJECT = OpenApiExample("project", value=examples.PROJECT, response_only=True)
 
 @extend_schema_view(
     list=extend_schema(
-        operation_id="listProjects", summary="List one's own projects, newest first", examples=[_PROJECT]
+        operation_id="listProjects",
+        summary="List one's own projects, newest first",
+        examples=[_PROJECT],
+        responses={
+            200: ProjectSerializer(many=True),
+            **refusal(
+                HTTPStatus.BAD_REQUEST,
+                "invalid-query",
+                "The query is not valid; errors says where.",
+                "The cursor is none, or the page's size is out of bounds.",
+                errors=[{"parameter": "pageSize", "detail": "It is a whole number from 1 to 100."}],
+            ),
+        },
     ),
     create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_NEW, _PROJECT]),
     retrieve=extend_schema(operation_id="getProject", summary="Read a project", examples=[_PROJECT]),
