@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
+from renderhub.exceptions import DATABASE_UNAVAILABLE
 from renderhub.problems import CONTENT_TYPE, problem
 
 Refusals = dict[tuple[int, str], OpenApiResponse]
@@ -130,7 +131,7 @@ def _names_of(path: str, method: str, operation: dict[str, Any]) -> Iterator[str
         yield "Forbidden"
     if "{" in path:
         yield "NotFound"
-    yield "TooManyRequests"
+    yield from ("TooManyRequests", "ServiceUnavailable")
 
 
 # By name: the status, the problem's constant word, when it comes, its sentence, further members.
@@ -184,6 +185,13 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
         "That was asked more often than 120 times in 60 seconds. Try again in 24 seconds.",
         {"violatedPolicies": ["writes"]},
     ),
+    "ServiceUnavailable": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database-unavailable",
+        "The database can't be reached; Retry-After says when to ask again.",
+        DATABASE_UNAVAILABLE,
+        {},
+    ),
 }
 
 _HEADERS: Final = {
@@ -216,6 +224,8 @@ def _response(
     }
     if status is HTTPStatus.TOO_MANY_REQUESTS:
         response["headers"] = _references("headers", _HEADERS)
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response["headers"] = _references("headers", ["Retry-After"])
     return response
 
 
