@@ -77,7 +77,9 @@ def away(request, monkeypatch):
     def fail(*_, **__):
         raise request.param("no route to db.internal")
 
-    monkeypatch.setattr("django.db.models.query.QuerySet._fetch_all", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr("django.db.models.query.QuerySet._fetch_all", fail)
+        yield
 
 
 def test_without_the_database_a_call_may_be_made_again(browser, project, away, caplog):
