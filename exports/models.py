@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
 from exports.states import Status
+from lambda_worker.contract import extension_of, output_key
 from renderhub.ids import uuid7
 
 User = AbstractBaseUser | AnonymousUser
@@ -86,8 +87,9 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
     """Exports, as seen by someone or as found by the sweeper."""
 
     def visible_to(self, user: User) -> Self:
-        """Return the exports that belong to ``user``."""
-        return self.filter(user_id=user.pk)
+        """Return the exports that belong to ``user`` and are not deleted."""
+        # Said so because SQLite uses no index for "not deleted".
+        return self.filter(user_id=user.pk, deleted__in=(False,))
 
     def due(self, now: datetime) -> Self:
         """Return the running exports that the sweeper must look at, the longest due first.
@@ -121,11 +123,19 @@ class ExportRequest(models.Model):
 
     ``exports.services`` alone writes here: each move is one conditional update of one row that tests
     ``status``, ``attempt`` and ``version`` and raises ``version``.
+
+    Its id is made of ``created_at``, so that the order of ids is that of creation and the history finds its
+    place in time by id.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, related_name="exports")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports")
+    # Both are looked up by the indexes below.
+    project = models.ForeignKey(
+        Project, on_delete=models.SET_NULL, null=True, related_name="exports", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", db_index=False
+    )
 
     # What was asked for, copied so that a later change of the project changes nothing here.
     title = models.CharField(max_length=200)
@@ -139,6 +149,9 @@ class ExportRequest(models.Model):
         default=dict, blank=True, help_text="How to render, each option as Remotion names it."
     )
     input_props = models.JSONField(default=dict)
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="Whatever its owner wants to find it by: text by key."
+    )
 
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
 
@@ -208,6 +221,9 @@ class ExportRequest(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When it ended, however it did.")
     updated_at = models.DateTimeField()
+    deleted = models.BooleanField(
+        default=False, help_text="Its owner has deleted it. What is left counts its costs."
+    )
 
     objects = ExportQuerySet.as_manager()
 
@@ -215,8 +231,13 @@ class ExportRequest(models.Model):
         db_table = "export_requests"
         verbose_name = "export"
         indexes = [
-            # Read by: the history, newest first.
-            models.Index(fields=["user", "-id"], name="exports_user"),
+            # Read by: the history, newest first: all of it, and by each of its filters. They hold all that
+            # it asks for, so that it reads the keys in them alone. The user's and the project's are those of
+            # the foreign keys too.
+            models.Index(fields=["user", "deleted", "-id"], name="exports_user"),
+            models.Index(fields=["project", "user", "deleted", "-id"], name="exports_project"),
+            models.Index(fields=["user", "deleted", "status", "-id"], name="exports_status"),
+            models.Index(fields=["user", "deleted", "codec", "-id"], name="exports_codec"),
             # Read by: the costs of one user's exports, by when they were asked for.
             models.Index(fields=["user", "created_at"], name="exports_costs"),
             # Read by: the estimate of a new export, from what the project's last ones have cost.
@@ -244,6 +265,44 @@ class ExportRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.id})"
+
+    @property
+    def extension(self) -> str:
+        """The extension of the file that its codecs make."""
+        return extension_of(self.codec, self.render_options.get("audioCodec"))
+
+    def output_key_of(self, attempt: int) -> str:
+        """Return where an attempt's file lies, or will lie, in the deployment's bucket."""
+        return output_key(
+            export_id=str(self.pk),
+            attempt=attempt,
+            codec=self.codec,
+            audio_codec=self.render_options.get("audioCodec"),
+        )
+
+
+class MetadataPair(models.Model):
+    """One pair of an export's metadata, to find the export by.
+
+    A table of its own, since no database of ours has an index into a JSON field of any keys. It is written
+    before the export and may outlive it, so whoever finds a key here looks whether there is such an export.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    key = models.CharField(max_length=40)
+    value = models.CharField(max_length=500)
+    export_id = models.UUIDField()
+
+    class Meta:
+        db_table = "export_metadata"
+        # Read by: the history, for the exports of a user that carry a pair, newest first.
+        indexes = [models.Index(fields=["user", "key", "value", "-export_id"], name="metadata_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
 
 
 class Pause(models.Model):

@@ -9,8 +9,9 @@ from exports.views.exports import (
     ExportEventsView,
     ExportRetryView,
     ExportStatusView,
+    ExportView,
 )
-from exports.views.history import ExportHistoryView
+from exports.views.history import ExportHistoryCsvView, ExportHistoryView
 from exports.views.projects import ProjectViewSet
 
 router = SimpleRouter(trailing_slash=False)
@@ -21,7 +22,9 @@ urlpatterns = [
     path("exports/projects/<uuid:project_id>/export", ExportCreateView.as_view(), name="export-create"),
     path("exports/costs", ExportCostsView.as_view(), name="export-costs"),
     path("exports/history", ExportHistoryView.as_view(), name="export-history"),
+    path("exports/history.csv", ExportHistoryCsvView.as_view(), name="export-history-csv"),
     path("exports/webhook", webhooks.receive, name="export-webhook"),
+    path("exports/<uuid:export_id>", ExportView.as_view(), name="export"),
     path("exports/<uuid:export_id>/status", ExportStatusView.as_view(), name="export-status"),
     path("exports/<uuid:export_id>/events", ExportEventsView.as_view(), name="export-events"),
     path("exports/<uuid:export_id>/cancel", ExportCancelView.as_view(), name="export-cancel"),

@@ -17,12 +17,12 @@ Programs sign in with a token (`POST /api/auth/token`, then `Authorization: Bear
 session. What belongs to someone else is answered as if it didn't exist. Times are ISO 8601 in UTC.
 
 Errors are problem details (RFC 9457, `application/problem+json`). Their `type` is `urn:renderhub:problem:`
-and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authentication-failed`,
-`bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
-`not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
-`length-required`, `unsupported-media-type`, `rate-limited` (with `violatedPolicies`), `quota-exceeded` (with
-`pending` and `limit`), `internal-error` (with `errorId`, which finds it in the server's log); of the webhooks
-`signature`, `malformed-webhook`, `unknown-export`.
+and one of `invalid` and `invalid-query` (with `errors`), `parse-error`, `not-authenticated`,
+`authentication-failed`, `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`,
+`permission-denied`, `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`,
+`body-too-large`, `length-required`, `unsupported-media-type`, `rate-limited` (with `violatedPolicies`),
+`quota-exceeded` (with `pending` and `limit`), `internal-error` (with `errorId`, which finds it in the
+server's log), `storage-unreachable`; of the webhooks `signature`, `malformed-webhook`, `unknown-export`.
 
 Calls are counted, for each user, or for each address where nobody is signed in. Every answer to a counted
 call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how many are left and for how many
@@ -48,7 +48,7 @@ _SCHEMAS: Final = {
             "detail": {"type": "string", "description": "One or two sentences for whoever meets it."},
             "errors": {
                 "type": "array",
-                "description": "Of the type invalid: every field that is wrong.",
+                "description": "Of the types invalid and invalid-query: all that is wrong.",
                 "items": {"$ref": "#/components/schemas/FieldError"},
             },
             "exportStatus": {"type": "string", "description": "Of the type wrong-status: the present one."},
@@ -73,13 +73,14 @@ _SCHEMAS: Final = {
     },
     "FieldError": {
         "type": "object",
-        "required": ["pointer", "detail"],
+        "required": ["detail"],
         "properties": {
             "pointer": {
                 "type": "string",
                 "description": "JSON pointer (RFC 6901) to the field in the body; empty: the body itself.",
                 "example": "/inputProps/title",
             },
+            "parameter": {"type": "string", "description": "The name of the parameter in the query."},
             "detail": {"type": "string", "description": "What is wrong with it."},
         },
     },

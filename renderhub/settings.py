@@ -308,6 +308,9 @@ RENDER_CLAIM_S = env.seconds("RENDER_CLAIM_S", 180, minimum=1)
 # What SigV4 can sign: seven days.
 OUTPUT_URL_TTL_S = min(env.integer("OUTPUT_URL_TTL_S", 3600, minimum=1), 604_800)
 
+# Hands out plain addresses of the files, which then must be public by the bucket's policy or a CDN's.
+OUTPUT_PUBLIC = env.flag("OUTPUT_PUBLIC", default=False)
+
 # How many days a finished file is kept; 0 keeps it for ever.
 OUTPUT_RETENTION_DAYS = env.integer("OUTPUT_RETENTION_DAYS", 0)
 

@@ -9,7 +9,7 @@ from exports.models import Codec, ExportRequest, Priority, Project
 from exports.props import props_errors
 from exports.render_options import MAX_FRAMES, frame_error, option_errors
 from exports.representations import queue_position
-from exports.serializers.fields import PropsField, StrictSerializer, composition_error
+from exports.serializers.fields import MetadataField, PropsField, StrictSerializer, composition_error
 from exports.serializers.render_options import RenderOptionsSerializer
 from exports.services import Stopping
 from exports.states import Status
@@ -29,6 +29,7 @@ class ExportOrderSerializer(StrictSerializer):
         help_text="Of a still: which frame it shows, the first being 0 and -1 the last.",
     )
     renderOptions = RenderOptionsSerializer(required=False)
+    metadata = MetadataField(required=False)
     priority = serializers.ChoiceField(choices=["high", "normal", "low"], default="normal")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class ExportOrderSerializer(StrictSerializer):
             "render_options": options,
             "serve_url": project.serve_url or settings.REMOTION_SERVE_URL,
             "input_props": props,
+            "metadata": attrs.get("metadata", {}),
             "priority": Priority[attrs["priority"].upper()],
         }
 

@@ -25,7 +25,7 @@ from exports.services.live import show
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
-from exports.storage import find_output
+from exports.storage import delete_output, find_output
 from lambda_worker.contract import (
     STILLS,
     Action,
@@ -38,7 +38,6 @@ from lambda_worker.contract import (
     RenderThrottled,
     RenderTimeout,
     WorkerUse,
-    output_key,
 )
 
 log = structlog.get_logger(__name__)
@@ -164,6 +163,8 @@ def complete_export(*, report: RenderSuccess, queue: MessageQueue, now: datetime
         export = read(report.export_id)
         _keep_render(export, report, now=now, outcome=Render.Outcome.SUCCESS)
         if not _may_end(export, attempt=report.attempt, render_id=report.render_id):
+            if export.deleted:
+                _drop_output(export, report)
             return False
         size_bytes = report.output_size_bytes
         if size_bytes is None:
@@ -295,29 +296,30 @@ def complete_from_output(
     )
 
 
-def attempt_output_key(export: ExportRequest) -> str:
-    """Return where the present attempt's file lies, or will lie."""
-    return output_key(
-        export_id=str(export.pk),
-        attempt=export.attempt,
-        codec=export.codec,
-        audio_codec=export.render_options.get("audioCodec"),
-    )
-
-
 def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) -> dict[str, Any]:
     return {
         "progress": 1.0,
-        "output_key": attempt_output_key(export),
+        "output_key": export.output_key_of(export.attempt),
         "output_at": now,
         "output_size_bytes": size_bytes,
     }
 
 
+def _drop_output(export: ExportRequest, report: RenderSuccess) -> None:
+    """Delete the file of a render that went on to its end after its export was deleted."""
+    try:
+        delete_output(
+            bucket_name=report.bucket_name or settings.REMOTION_BUCKET,
+            key=export.output_key_of(report.attempt),
+        )
+    except (BotoCoreError, ClientError) as error:
+        log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
+
+
 def _output_size(export: ExportRequest) -> int | None:
     """Ask S3 for the size, which Remotion's own webhook doesn't carry; without an answer it stays unknown."""
     try:
-        return find_output(attempt_output_key(export))
+        return find_output(export.output_key_of(export.attempt))
     except (BotoCoreError, ClientError) as error:
         log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
         return None

@@ -1,25 +1,31 @@
 """What people ask of an export."""
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
 from exports.costs import estimate
-from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
+from exports.models import ExportRequest, MetadataPair, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
 from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
-from exports.services.moves import EMPTIED, move, read
+from exports.services.moves import EMPTIED, ExportNotFoundError, move, read
 from exports.services.quotas import check_quota
 from exports.states import ENDED, RETRYABLE, Event, Status
+from exports.storage import delete_output
 from lambda_worker.contract import STILLS, RenderOptions
+from renderhub.ids import uuid7
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +54,7 @@ def create_export(
     frame: int | None = None,
     render_options: RenderOptions = _DEFAULT_OPTIONS,
     priority: int = Priority.NORMAL,
+    metadata: Mapping[str, str] = MappingProxyType({}),
     queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
@@ -61,6 +68,7 @@ def create_export(
     """
     check_quota(project.user_id)
     export = ExportRequest(
+        id=uuid7(now),
         project=project,
         user_id=project.user_id,
         title=project.title,
@@ -70,6 +78,7 @@ def create_export(
         input_props=input_props,
         frame=frame,
         render_options=render_options.dump(),
+        metadata=dict(metadata),
         priority=priority,
         estimated_cost_usd=estimate(project=project, codec=codec),
         created_at=now,
@@ -77,17 +86,29 @@ def create_export(
         updated_at=now,
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
     )
+    index_metadata([export])
     if _insert_with_place(export, now=now):
         send_starts([export], queue=queue)
         show(export, now=now)
     else:
         export.save(force_insert=True)
-        show(export, now=now)
         look(export.user_id, now=now)
         if admit(queue=queue, now=now):
             export.refresh_from_db()
+        if export.slot is None:
+            # Whoever gave it a slot has shown it.
+            show(export, now=now)
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
+
+
+def index_metadata(exports: Iterable[ExportRequest]) -> None:
+    """Let these exports be found by their metadata; before they are inserted, so that none is missed."""
+    MetadataPair.objects.bulk_create(
+        MetadataPair(user_id=export.user_id, key=key, value=value, export_id=export.pk)
+        for export in exports
+        for key, value in export.metadata.items()
+    )
 
 
 def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
@@ -123,6 +144,8 @@ def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetim
     """
     while True:
         export = read(export_id)
+        if export.deleted:
+            raise ExportNotFoundError(f"{export_id} is deleted")
         if export.status not in RETRYABLE:
             raise WrongStatusError(
                 export.status,
@@ -181,6 +204,56 @@ def cancel_export(
         if end(export, Status.CANCELLED, Event.CANCELLED, queue=queue, now=now, detail=_by(by, export)):
             log.info("export.cancelled", export_id=str(export.pk), attempt=export.attempt)
             return export, _stop_render(export, claimed=claimed, now=now)
+
+
+def delete_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> None:
+    """Delete an export for its owner, and cancel it first where it has not ended.
+
+    Its files go first, then what it is found by, then, in one update, all that its owner has put in it. What
+    is left of the row counts what it has cost. Where this stops in between the export is still there, and
+    asking again goes on.
+
+    Raises:
+        ExportNotFoundError: there is no such export, or not any more.
+        ClientError, BotoCoreError: the files can't be deleted now.
+    """
+    while True:
+        export = read(export_id)
+        if export.deleted:
+            raise ExportNotFoundError(f"{export_id} is deleted")
+        if export.status not in ENDED:
+            # It may end by itself in between.
+            with contextlib.suppress(WrongStatusError):
+                cancel_export(export_id=export_id, by=by, queue=queue, now=now)
+            continue
+        if export.notify_pending:
+            notify_of_end(export, now=now)
+        if export.attempt > 1 or export.start_token is not None:
+            for attempt in range(1, export.attempt + 1):
+                delete_output(
+                    bucket_name=export.bucket_name or settings.REMOTION_BUCKET,
+                    key=export.output_key_of(attempt),
+                )
+        for key, value in export.metadata.items():
+            MetadataPair.objects.filter(
+                user_id=export.user_id, key=key, value=value, export_id=export.pk
+            ).delete()
+        entry = timeline_entry(event=Event.DELETED, status=export.status, attempt=export.attempt, now=now)
+        if ExportRequest.objects.filter(pk=export.pk, status=export.status, version=export.version).update(
+            deleted=True,
+            version=export.version + 1,
+            updated_at=now,
+            title="",
+            input_props={},
+            metadata={},
+            output_key="",
+            output_at=None,
+            error_message="",
+            errors=[],
+            timeline=[entry],
+        ):
+            log.info("export.deleted", export_id=str(export.pk))
+            return
 
 
 def _stop_render(export: ExportRequest, *, claimed: bool, now: datetime) -> Stopping:

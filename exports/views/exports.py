@@ -1,23 +1,32 @@
 """One export over HTTP: ask for it, follow it, cancel it, try again."""
 
+from datetime import datetime
 from http import HTTPStatus
+from typing import Any, Final
 from uuid import UUID
 
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exports import queue, services
-from exports.models import Project
-from exports.representations import status_of
+from exports.models import ExportRequest, Project
+from exports.representations import at_present, facts_of, has_output
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import QUOTA_EXCEEDED, conflict, over_quota, seen_by
+from exports.views.shared import QUOTA_EXCEEDED, conflict, is_known, over_quota, seen_by, weak_tag
 from renderhub.openapi import refusal
+from renderhub.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 _ACCEPTED = OpenApiExample(
     "accepted",
@@ -29,6 +38,9 @@ _ACCEPTED = OpenApiExample(
         "createdAt": "2026-01-02T03:04:05.678000Z",
     },
 )
+
+
+_FILE_STAYS: Final = "The file can't be deleted at the moment, so the export stays. Ask again in a while."
 
 
 class ExportCreateView(APIView):
@@ -91,12 +103,80 @@ class ExportStatusView(APIView):
         operation_id="getExportStatus",
         summary="See where an export stands",
         tags=["exports"],
-        responses=ExportStatusSerializer,
+        description=(
+            "Send the last answer's `ETag` as `If-None-Match`: while nothing has happened the answer is 304, "
+            "but never for so long that the addresses of the file end. `etaSeconds` runs down by itself."
+        ),
+        parameters=[
+            OpenApiParameter(
+                "If-None-Match", location="header", description="The `ETag` of the last answer."
+            ),
+            OpenApiParameter(
+                "ETag",
+                location="header",
+                response=[200, 304],
+                description="A mark of what the answer tells.",
+            ),
+        ],
+        responses={
+            200: ExportStatusSerializer,
+            304: OpenApiResponse(description="Nothing has happened since the answer with this `ETag`."),
+        },
     )
-    def get(self, request: Request, export_id: UUID) -> Response:
-        """Return the export's status, with an address of its file once it is completed."""
+    def get(self, request: Request, export_id: UUID) -> HttpResponse:
+        """Return the export's status, with addresses of its file once it is completed."""
+        now = timezone.now()
         export = get_object_or_404(seen_by(request).defer("input_props", "timeline"), pk=export_id)
-        return Response(status_of(export, now=timezone.now()))
+        facts = facts_of(export)
+        headers = {"ETag": _tag(request, export, facts, now=now), "Cache-Control": "private, no-cache"}
+        if is_known(request, headers["ETag"]):
+            return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response({**facts, **at_present(export, now=now)}, headers=headers)
+
+
+def _tag(request: Request, export: ExportRequest, facts: dict[str, Any], *, now: datetime) -> str:
+    """Return the entity tag of a status: of all that it tells, but for what time alone changes.
+
+    The addresses of a file are made anew twice in the time for which they work.
+    """
+    age = now.timestamp() // (settings.OUTPUT_URL_TTL_S / 2) if has_output(export) else None
+    return weak_tag(request, [facts, age])
+
+
+class ExportView(APIView):
+    """Deletes an export."""
+
+    @extend_schema(
+        operation_id="deleteExport",
+        summary="Delete an export and its file",
+        description=(
+            "One that has not ended is cancelled first. Its file, props, metadata and timeline are gone for "
+            "good; what it has cost goes on counting."
+        ),
+        tags=["exports"],
+        responses={
+            204: OpenApiResponse(description="It is gone."),
+            **refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "storage-unreachable",
+                _FILE_STAYS,
+                "S3 can't be asked, or refuses.",
+            ),
+        },
+    )
+    def delete(self, request: Request, export_id: UUID) -> Response:
+        """Delete an export and its file, and cancel it first where it has not ended."""
+        get_object_or_404(seen_by(request).only("pk"), pk=export_id)
+        try:
+            services.delete_export(
+                export_id=export_id, by=request.user, queue=queue.get_queue(), now=timezone.now()
+            )
+        except services.ExportNotFoundError as error:
+            raise Http404 from error
+        except (BotoCoreError, ClientError) as error:
+            log.warning("storage.unreachable", export_id=str(export_id), error=str(error))
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unreachable", _FILE_STAYS) from error
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
 class ExportEventsView(APIView):

@@ -10,7 +10,7 @@ from rest_framework.serializers import BaseSerializer
 from exports.models import Project
 from exports.serializers.projects import ProjectSerializer
 from exports.states import RUNNING
-from exports.views.shared import NewestFirst
+from exports.views.pages import NewestFirst
 from renderhub.openapi import refusal
 from renderhub.problems import Problem
 

@@ -1,92 +1,20 @@
-"""The database engine: MongoDB's own backend, with unique indexes that its queries can use.
+"""The database engine: MongoDB's own backend, with queries and unique indexes that fit each other."""
 
-It tells as Django's other engines do that the server is away: by OperationalError. The backend tells nothing
-but DatabaseError, which is also what a fault of a query is, and nothing of Django's where it reads on.
-"""
-
-import functools
-from collections.abc import Callable, Iterator
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import pymongo
-from django.db import OperationalError
 from django.utils.asyncio import async_unsafe
-from django_mongodb_backend import base
+from django_mongodb_backend import base, operations
 from django_mongodb_backend.introspection import DatabaseIntrospection as BaseIntrospection
 from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.utils import OperationDebugWrapper
-from pymongo import collection
-from pymongo.command_cursor import CommandCursor
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
+from pymongo.errors import PyMongoError
 
+from renderhub.mongodb.collection import Collection
 from renderhub.mongodb.schema import DatabaseSchemaEditor
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 _PING_S: Final = 1.0
 """How long a server may take to say that it is there."""
-
-# The last of them: a write that may or may not outlast the loss of the primary.
-_AWAY: Final = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
-
-
-def _telling(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    @functools.wraps(call)
-    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return call(*args, **kwargs)
-        except _AWAY as error:
-            raise OperationalError(str(error)) from error
-
-    return told
-
-
-class Rows:
-    """What a query has found, some of which may still have to be read from the server."""
-
-    def __init__(self, cursor: CommandCursor[Any]) -> None:
-        self._cursor = cursor
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    @_telling
-    def __next__(self) -> Any:
-        return next(self._cursor)
-
-    def next(self) -> Any:
-        """Return the next row.
-
-        Raises:
-            StopIteration: there is none.
-            OperationalError: the server can't be reached.
-        """
-        return next(self)
-
-
-class Collection(collection.Collection[Any]):
-    """A collection, whose calls raise OperationalError where the server can't be reached."""
-
-    @_telling
-    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a pipeline."""
-        return Rows(super().aggregate(*args, **kwargs))
-
-    @_telling
-    def insert_many(self, *args: Any, **kwargs: Any) -> Any:
-        """Insert documents."""
-        return super().insert_many(*args, **kwargs)
-
-    @_telling
-    def update_many(self, *args: Any, **kwargs: Any) -> Any:
-        """Update what a filter finds."""
-        return super().update_many(*args, **kwargs)
-
-    @_telling
-    def delete_many(self, *args: Any, **kwargs: Any) -> Any:
-        """Delete what a filter finds."""
-        return super().delete_many(*args, **kwargs)
 
 
 class DatabaseIntrospection(BaseIntrospection):  # type: ignore[misc]  # the backend has no types
@@ -103,12 +31,32 @@ class DatabaseIntrospection(BaseIntrospection):  # type: ignore[misc]  # the bac
         return names
 
 
+class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]  # the backend has no types
+    """MongoDB's own backend, with our compiler."""
+
+    compiler_module = "renderhub.mongodb.compiler"
+
+
+def _is_null(field: str, wanted: bool) -> dict[str, Any]:
+    return {field: None if wanted else {"$ne": None}}
+
+
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # the backend has no types
-    """MongoDB's own backend, with our own schema editor and introspection."""
+    """MongoDB's own backend, with our collections, compiler, introspection and schema editor."""
 
     SchemaEditorClass = DatabaseSchemaEditor
     introspection_class = DatabaseIntrospection
+    ops_class = DatabaseOperations
     collection_class: type[Collection] = Collection
+    # The backend asks for a field that is not null besides, or for one that is null or not there. A filter of
+    # MongoDB says as much by itself: less than a date is only what is a date, and null what is not there too.
+    # So each is one range of an index, and counting needs no row.
+    mongo_operators = {  # as the backend has it
+        **base.DatabaseWrapper.mongo_operators,
+        "lt": lambda field, value: {field: {"$lt": value}},
+        "lte": lambda field, value: {field: {"$lte": value}},
+        "isnull": _is_null,
+    }
 
     def get_collection(self, name: str, **kwargs: Any) -> Any:
         """Return a collection."""

@@ -58,6 +58,7 @@ def test_the_file_of_a_finished_export_can_be_downloaded(page: Page, exported: s
     expect(link).to_be_visible(timeout=WITHIN_MS)
     with urllib.request.urlopen(link.get_attribute("href") or "") as response:  # noqa: S310
         assert (response.status, response.headers["Content-Type"]) == (200, "video/mp4")
+        assert response.headers["Content-Disposition"].startswith("attachment; filename=")
 
 
 def test_an_address_that_no_longer_works_is_replaced(

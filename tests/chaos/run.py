@@ -52,8 +52,8 @@ class Times:
     resend_s: float = 5.0
     claim_s: float = 15.0
     poll_s: float = 1.5
-    timeout_s: float = 120.0
-    stall_s: float = 150.0
+    timeout_s: float = 180.0
+    stall_s: float = 210.0
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What is asked often is answered by an index, as SQLite itself tells; nobody analyses its tables for it."""
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -54,8 +55,34 @@ PRIMARY_KEY = "sqlite_autoindex_export_requests_1"
 SLOT = "sqlite_autoindex_export_requests_2"
 
 
-def test_history_is_read_by_its_index(api, export):
-    assert indexes_of(lambda: api.get("/api/exports/history"))[-1] == "exports_user"
+HISTORY = {
+    "": "exports_user",
+    "status=failed": "exports_status",
+    "status=failed&createdAfter=2026-01-02&createdBefore=2026-03-04": "exports_status",
+    "codec=h264": "exports_codec",
+    "projectId={project}": "exports_project",
+    "createdBefore=2026-01-02": "exports_user",
+}
+
+
+@pytest.mark.parametrize("query", HISTORY)
+def test_a_history_is_read_in_the_order_of_its_filters_index(api, export, project, query):
+    """Its keys in that index alone, its rows by their keys."""
+    url = f"/api/exports/history?{query.format(project=project.pk)}"
+    next_url = _next(url, export)
+    for address in (url, next_url):
+        plans = plans_of(partial(api.get, address))
+        keys, *rows = plans.values()
+        assert len(rows) <= 1
+        assert keys[0].startswith(f"SEARCH export_requests USING COVERING INDEX {HISTORY[query]} "), keys
+        assert "id<?" in keys[0] or address == url
+        assert len(keys) == 1
+        assert all(PRIMARY_KEY in row[0] for row in rows)
+
+
+def _next(url, export):
+    cursor = base64.urlsafe_b64encode(b"o" + export.pk.bytes).decode().rstrip("=")
+    return f"{url}&cursor={cursor}"
 
 
 def test_costs_and_estimates_are_read_by_their_indexes(api, project, export):

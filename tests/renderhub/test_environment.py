@@ -1,8 +1,10 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from renderhub.environment import Environment
-from renderhub.ids import uuid7
+from renderhub.ids import first_uuid7, uuid7
 
 
 def test_what_is_set_is_read_by_its_type():
@@ -78,6 +80,22 @@ def test_keys_are_ordered_by_time_and_of_version_7():
     first = uuid7()
     assert (first.version, first.variant) == (7, "specified in RFC 4122")
     assert min(uuid7().int >> 80 for _ in range(3)) >= first.int >> 80
+
+
+def test_keys_of_one_moment_are_ordered_as_they_were_made():
+    at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    keys = [uuid7(at) for _ in range(1000)]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 1000
+    assert {(key.version, key.variant, key.int >> 80) for key in keys} == {
+        (7, "specified in RFC 4122", 1767323045678)
+    }
+
+
+@pytest.mark.parametrize(("microseconds", "is_before"), [(677000, True), (678000, True), (678001, False)])
+def test_a_key_lies_beyond_the_first_of_its_millisecond(microseconds, is_before):
+    made = uuid7(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))
+    assert (first_uuid7(datetime(2026, 1, 2, 3, 4, 5, microseconds, tzinfo=UTC)) <= made) is is_before
 
 
 SMTP = {

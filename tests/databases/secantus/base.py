@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from renderhub.mongodb import base
+from renderhub.mongodb.collection import Collection
 
 
-class FlatCollection(base.Collection):
+class FlatCollection(Collection):
     """A collection that is asked in the flat form."""
 
     def aggregate(self, pipeline: Sequence[Mapping[str, Any]], *args: Any, **kwargs: Any) -> Any:

@@ -36,7 +36,7 @@ export class Player {
 	/** @param {ExportStatus} status */
 	show(status) {
 		this.#place.hidden = status.status !== 'completed';
-		if (status.outputUrl === null || status.outputExpiresAt === null) {
+		if (status.outputUrl === null || status.downloadUrl === null) {
 			if (status.status === 'completed') {
 				this.#showDeleted();
 			}
@@ -48,8 +48,11 @@ export class Player {
 			this.#version = status.version;
 			this.#build(status, status.outputUrl);
 		}
-		this.#download.href = status.outputUrl;
+		this.#download.href = status.downloadUrl;
 		clearTimeout(this.#timer);
+		if (status.outputExpiresAt === null) {
+			return;
+		}
 		const left = Date.parse(status.outputExpiresAt) - Date.now() - EARLY_MS;
 		this.#timer = setTimeout(this.#readAgain, Math.max(EARLY_MS, left));
 	}
