@@ -170,6 +170,13 @@ class ExportRequest(models.Model):
     errors = models.JSONField(default=list, blank=True, help_text="Remotion's own errors: message and stack.")
     retryable = models.BooleanField(default=False, help_text="Whether trying again can help.")
 
+    # What makes a repeated request find what the first one has made.
+    idempotency_key = models.CharField(  # null: none, and unique where there is one
+        max_length=150, null=True, blank=True, unique=True, help_text="Its creation's key, as user:hash."
+    )
+    request_hash = models.CharField(max_length=64, blank=True)
+    key_expires_at = models.DateTimeField(null=True, blank=True, help_text="When the key is forgotten.")
+
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(help_text="When a person last asked for it.")
     started_at = models.DateTimeField(null=True, blank=True)
@@ -203,6 +210,11 @@ class ExportRequest(models.Model):
             models.Index(
                 fields=["updated_at"], name="exports_notify", condition=models.Q(notify_pending=True)
             ),
+            # Read by: creation with a key, on MongoDB, which can't look up by its unique indexes: they are
+            # partial.
+            models.Index(fields=["idempotency_key"], name="exports_key"),
+            # Read by: the sweeper, for keys to forget.
+            models.Index(fields=["key_expires_at"], name="exports_key_expiry"),
         ]
 
     def __str__(self) -> str:

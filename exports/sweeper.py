@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 1.0
 
-DEAD_LETTERS_EVERY: Final = 30
-"""In how many turns the dead letters are looked at once: a look costs a request, and nothing waits for it."""
+RARE_EVERY: Final = 30
+"""In how many turns one looks at what nobody waits for: keys, and dead letters, which cost a request."""
 
 
 def sweep(turn: int = 0) -> None:
@@ -38,12 +38,14 @@ def sweep(turn: int = 0) -> None:
         "mend_line": lambda now: services.mend_line(queue=queue, now=now),
         "notify_left_over": lambda now: services.notify_left_over(now=now),
     }
-    if settings.REMOTION_SQS_DLQ_URL and turn % DEAD_LETTERS_EVERY == 0:
+    if settings.REMOTION_SQS_DLQ_URL and turn % RARE_EVERY == 0:
         jobs["handle_dead_letters"] = lambda now: services.handle_dead_letters(
             letters=get_dead_letters(), queue=queue, now=now
         )
     if settings.OUTPUT_RETENTION_DAYS:
         jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
+    if turn % RARE_EVERY == 0:
+        jobs["forget_keys"] = lambda now: services.forget_keys(now=now)
     close_old_connections()
     for name, job in jobs.items():
         try:

@@ -19,8 +19,8 @@ Errors are problem details (RFC 9457, `application/problem+json`). Their `type` 
 and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authentication-failed`,
 `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
 `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
-`length-required`, `unsupported-media-type`; of the webhooks `signature`, `malformed-webhook`,
-`unknown-export`.
+`length-required`, `unsupported-media-type`, `idempotency-key-invalid`, `idempotency-key-reused`; of the
+webhooks `signature`, `malformed-webhook`, `unknown-export`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}

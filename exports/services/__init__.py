@@ -5,6 +5,7 @@ from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
 from exports.services.repairs import (
     delete_expired_outputs,
+    forget_keys,
     handle_due,
     mend_line,
     notify_left_over,
@@ -18,16 +19,19 @@ from exports.services.reports import (
     record_progress,
 )
 from exports.services.requests import (
+    AlreadyCreatedError,
     Stopping,
     WrongStatusError,
     cancel_export,
     create_export,
+    look_for_created,
     pause_renders,
     resume_renders,
     retry_export,
 )
 
 __all__ = [
+    "AlreadyCreatedError",
     "ExportNotFoundError",
     "Stopping",
     "WrongStatusError",
@@ -39,8 +43,10 @@ __all__ = [
     "create_export",
     "delete_expired_outputs",
     "fail_render",
+    "forget_keys",
     "handle_dead_letters",
     "handle_due",
+    "look_for_created",
     "mend_line",
     "notify_left_over",
     "pause_renders",

@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
+from exports.idempotency import IdempotencyKey
 from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
@@ -33,6 +34,18 @@ class WrongStatusError(Exception):
         self.status = status
 
 
+class AlreadyCreatedError(Exception):
+    """An earlier request with the same key has made the export.
+
+    Attributes:
+        export: the export as it now is.
+    """
+
+    def __init__(self, export: ExportRequest) -> None:
+        super().__init__(str(export.pk))
+        self.export = export
+
+
 def create_export(
     *,
     project: Project,
@@ -41,12 +54,17 @@ def create_export(
     codec: str,
     input_props: dict[str, Any],
     priority: int = Priority.NORMAL,
+    key: IdempotencyKey | None = None,
     queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
     """Record an export, and send its start message or put it in the line.
 
     The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
+
+    Raises:
+        AlreadyCreatedError: the same request has made it before, or was quicker.
+        KeyReusedError: another request has used the key.
     """
     export = ExportRequest(
         project=project,
@@ -61,18 +79,43 @@ def create_export(
         queued_at=now,
         updated_at=now,
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
+        **(key.columns(now=now) if key else {}),
     )
     if _insert_with_place(export, now=now):
         send_starts([export], queue=queue)
         show(export, now=now)
     else:
-        export.save(force_insert=True)
+        _insert(export, key=key)
         show(export, now=now)
         look(export.user_id, now=now)
         if admit(queue=queue, now=now):
             export.refresh_from_db()
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
+
+
+def look_for_created(*, key: IdempotencyKey | None) -> None:
+    """Make sure that nothing has been made under this key.
+
+    Raises:
+        AlreadyCreatedError: the same request has made an export.
+        KeyReusedError: another request has.
+    """
+    if key is None:
+        return
+    export = ExportRequest.objects.defer("input_props", "timeline").filter(idempotency_key=key.stored).first()
+    if export is not None:
+        key.check(export.request_hash)
+        raise AlreadyCreatedError(export)
+
+
+def _insert(export: ExportRequest, *, key: IdempotencyKey | None) -> None:
+    try:
+        export.save(force_insert=True)
+    except IntegrityError:
+        # Without a slot nothing but the key can clash.
+        look_for_created(key=key)
+        raise
 
 
 def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
@@ -88,7 +131,7 @@ def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
     try:
         export.save(force_insert=True)
     except IntegrityError:
-        # Somebody else took that slot in between.
+        # Somebody else took that slot in between, or has made the same export: the insert without tells.
         for name in place:
             setattr(export, name, None)
         return False

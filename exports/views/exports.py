@@ -12,11 +12,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exports import queue, services
+from exports.idempotency import KeyReusedError
 from exports.models import Project
 from exports.representations import status_of
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import conflict, seen_by
+from exports.views.shared import (
+    IDEMPOTENCY_KEY,
+    REPLAYED,
+    asked_key,
+    conflict,
+    key_refusals,
+    reused,
+    seen_by,
+)
 from renderhub.openapi import refusal
 
 _ACCEPTED = OpenApiExample(
@@ -42,6 +51,7 @@ class ExportCreateView(APIView):
             "merged over the project's, one key at a time. Nothing is recorded unless all of it is right."
         ),
         tags=["exports"],
+        parameters=[IDEMPOTENCY_KEY],
         request=ExportOrderSerializer,
         examples=[
             OpenApiExample("as the project is", value={}, request_only=True),
@@ -52,22 +62,29 @@ class ExportCreateView(APIView):
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
                 examples=[_ACCEPTED],
-            )
+            ),
+            **key_refusals(),
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:
         """Record an export and put it on the queue. Everything in the body is optional."""
         project = get_object_or_404(Project.objects.visible_to(request.user), pk=project_id)
-        order = ExportOrderSerializer(data=request.data, context={"project": project})
-        order.is_valid(raise_exception=True)
-        export = services.create_export(
-            project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
-        )
-        return Response(
-            ExportAcceptedSerializer(export).data,
-            status=HTTPStatus.ACCEPTED,
-            headers={"Location": request.build_absolute_uri(reverse("export-status", args=[export.pk]))},
-        )
+        key = asked_key(request, [str(project_id), request.data])
+        headers = {}
+        try:
+            # Before the body is checked, for the project may have changed since.
+            services.look_for_created(key=key)
+            order = ExportOrderSerializer(data=request.data, context={"project": project})
+            order.is_valid(raise_exception=True)
+            export = services.create_export(
+                project=project, key=key, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
+            )
+        except services.AlreadyCreatedError as found:
+            export, headers = found.export, dict(REPLAYED)
+        except KeyReusedError as error:
+            raise reused(error) from error
+        headers["Location"] = request.build_absolute_uri(reverse("export-status", args=[export.pk]))
+        return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED, headers=headers)
 
 
 class ExportStatusView(APIView):

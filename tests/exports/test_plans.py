@@ -63,6 +63,7 @@ def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
     assert indexes_of(lambda: services.notify_left_over(now=NOW)) == ["exports_notify"]
     assert indexes_of(lambda: look_at_all(now=NOW)) == ["exports_lane"]
     assert indexes_of(lambda: list(ExportRequest.objects.with_output_before(NOW))) == ["exports_outputs"]
+    assert indexes_of(lambda: services.forget_keys(now=NOW)) == ["exports_key_expiry"]
 
 
 def test_a_claim_is_answered_by_the_primary_key(export):
