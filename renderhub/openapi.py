@@ -19,8 +19,8 @@ Errors are problem details (RFC 9457, `application/problem+json`). Their `type` 
 and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authentication-failed`,
 `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
 `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
-`length-required`, `unsupported-media-type`, `idempotency-key-invalid`, `idempotency-key-reused`; of the
-webhooks `signature`, `malformed-webhook`, `unknown-export`.
+`length-required`, `unsupported-media-type`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
+`idempotency-key-reused`; of the webhooks `signature`, `malformed-webhook`, `unknown-export`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -111,7 +111,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "BadRequest": (
         HTTPStatus.BAD_REQUEST,
         "invalid",
-        "The body is no JSON (parse-error), or not what the call takes (invalid).",
+        "The body is no JSON (parse-error), or not what the call takes (invalid); or what the "
+        "`Idempotency-Key` holds is none (idempotency-key-invalid).",
         "The request is not valid; errors says where.",
         {"errors": [{"pointer": "/codec", "detail": '"betamax" is not a valid choice.'}]},
     ),
@@ -139,7 +140,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "ContentTooLarge": (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body-too-large",
-        "The body is larger than the server reads.",
+        "The body is larger than the server reads (body-too-large), or its props are larger than can be "
+        "handed on to Remotion (props-too-large).",
         "A body holds 1,000,000 bytes at the most. Put large data at a URL.",
         {},
     ),

@@ -3,12 +3,18 @@
 from typing import Any
 
 from django.conf import settings
+from django.utils.functional import cached_property
 from rest_framework import serializers
 
 from exports.models import Codec, ExportRequest, Priority, Project
-from exports.props import props_errors
+from exports.props import Check, props_check
 from exports.representations import queue_position
-from exports.serializers.fields import PropsField, StrictSerializer, composition_error
+from exports.serializers.fields import (
+    PropsField,
+    StrictSerializer,
+    composition_error,
+    refuse_beyond_limits,
+)
 from exports.services import Stopping
 from exports.states import Status
 
@@ -21,11 +27,17 @@ class ExportOrderSerializer(StrictSerializer):
     codec = serializers.ChoiceField(choices=Codec.choices, required=False)
     priority = serializers.ChoiceField(choices=["high", "normal", "low"], default="normal")
 
+    @cached_property
+    def _check(self) -> Check:
+        # Once for all rows of a batch.
+        return props_check(self.context["project"].props_schema)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Fill in what the request left out, and check the merged props."""
         project: Project = self.context["project"]
         props = {**project.input_props, **attrs.get("input_props", {})}
-        errors = props_errors(props, project.props_schema)
+        refuse_beyond_limits(props)
+        errors = self._check(props)
         if errors:
             nested: dict[str, list[str]] = {}
             for pointer, message in errors:

@@ -20,9 +20,9 @@ from exports.serializers.status import ExportStatusSerializer, TimelineSerialize
 from exports.views.shared import (
     IDEMPOTENCY_KEY,
     REPLAYED,
+    UNPROCESSABLE,
     asked_key,
     conflict,
-    key_refusals,
     reused,
     seen_by,
 )
@@ -63,7 +63,7 @@ class ExportCreateView(APIView):
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
                 examples=[_ACCEPTED],
             ),
-            **key_refusals(),
+            **UNPROCESSABLE,
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:

@@ -70,11 +70,10 @@ def reused(error: KeyReusedError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", str(error))
 
 
-def key_refusals() -> Refusals:
-    """Describe the answer to a key that another request has used."""
-    return refusal(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "idempotency-key-reused",
-        REUSED,
-        "Another request has used the `Idempotency-Key`.",
-    )
+UNPROCESSABLE: Final[Refusals] = refusal(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "idempotency-key-reused",
+    REUSED,
+    "Another request has used the `Idempotency-Key` (idempotency-key-reused), or the props are nested too "
+    "deeply (props-too-deep).",
+)
