@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Sum
 
-from exports.models import ExportRequest, Render
-from exports.states import Status
+from exports.models import Batch, ExportRequest, Render
+from exports.states import SHOWN, Status
 from exports.storage import presign
 
 
@@ -47,6 +47,63 @@ def status_of(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
         "completedAt": iso(export.completed_at),
         "updatedAt": iso(export.updated_at),
         "version": export.version,
+    }
+
+
+MAX_FAILURES: Final = 100
+"""How many failures of a batch one page lists."""
+
+
+def batch_of(batch: Batch, *, after_row: int = 0) -> dict[str, Any]:
+    """Return how a committed batch stands, JSON-ready, in two queries at any number of rows.
+
+    Args:
+        batch: the batch.
+        after_row: the failures are listed from behind this row on.
+    """
+    exports = ExportRequest.objects.filter(batch_id=batch.pk).exclude(status=Status.STAGED)
+    sums = {
+        row["status"]: row
+        for row in exports.order_by().values("status").annotate(count=Count("pk"), progress=Sum("progress"))
+    }
+    left = batch.accepted - sum(row["count"] for row in sums.values())
+    counts = {status: sums.get(status, {}).get("count", 0) for status, _ in SHOWN}
+    if batch.stage == Batch.Stage.COMMITTED:
+        # A moment later these wait too.
+        counts[Status.PENDING] += left
+    there = sum(counts.values())
+    failed = exports.filter(status=Status.FAILED, row__gt=after_row).order_by("row")
+    failures = list(
+        failed.values_list("row", "pk", "error_code", "error_message", "retryable")[: MAX_FAILURES + 1]
+    )
+    return {
+        **batch_answer(batch),
+        "counts": counts,
+        "progress": round(sum(row["progress"] for row in sums.values()) / there, 4) if there else 0.0,
+        "failures": [
+            {
+                "row": row,
+                "exportId": str(export_id),
+                "errorCode": code,
+                "errorMessage": message,
+                "retryable": retryable,
+            }
+            for row, export_id, code, message, retryable in failures[:MAX_FAILURES]
+        ],
+        "nextAfterRow": failures[MAX_FAILURES - 1][0] if len(failures) > MAX_FAILURES else None,
+    }
+
+
+def batch_answer(batch: Batch) -> dict[str, Any]:
+    """Return what never changes of a committed batch, JSON-ready."""
+    return {
+        "batchId": str(batch.pk),
+        "projectId": str(batch.project_id) if batch.project_id else None,
+        "total": batch.total,
+        "accepted": batch.accepted,
+        "refused": batch.total - batch.accepted,
+        "errors": batch.refusals,
+        "createdAt": iso(batch.created_at),
     }
 
 

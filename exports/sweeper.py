@@ -35,6 +35,7 @@ def sweep(turn: int = 0) -> None:
     queue = get_queue()
     jobs: dict[str, Callable[[datetime], object]] = {
         "handle_due": lambda now: services.handle_due(queue=queue, now=now),
+        "release_batches": lambda now: services.release_batches(now=now),
         "mend_line": lambda now: services.mend_line(queue=queue, now=now),
         "notify_left_over": lambda now: services.notify_left_over(now=now),
     }
@@ -46,6 +47,8 @@ def sweep(turn: int = 0) -> None:
         jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
     if turn % RARE_EVERY == 0:
         jobs["forget_keys"] = lambda now: services.forget_keys(now=now)
+        jobs["forget_batch_keys"] = lambda now: services.forget_batch_keys(now=now)
+        jobs["delete_uncommitted_batches"] = lambda now: services.delete_uncommitted_batches(now=now)
     close_old_connections()
     for name, job in jobs.items():
         try:

@@ -1,7 +1,11 @@
+import re
+from typing import Final
+
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from exports import webhooks
+from exports.views.batches import BatchCreateView, BatchRetryView, BatchView
 from exports.views.exports import (
     ExportCancelView,
     ExportCreateView,
@@ -12,12 +16,18 @@ from exports.views.exports import (
 from exports.views.history import ExportHistoryView
 from exports.views.projects import ProjectViewSet
 
+BATCH_PATH: Final = re.compile(r"/api/exports/projects/[^/]+/batch")
+"""Where a body may hold ``MAX_BATCH_BYTES``."""
+
 router = SimpleRouter(trailing_slash=False)
 router.register("projects", ProjectViewSet, basename="project")
 
 urlpatterns = [
     *router.urls,
     path("exports/projects/<uuid:project_id>/export", ExportCreateView.as_view(), name="export-create"),
+    path("exports/projects/<uuid:project_id>/batch", BatchCreateView.as_view(), name="batch-create"),
+    path("exports/batches/<uuid:batch_id>", BatchView.as_view(), name="batch"),
+    path("exports/batches/<uuid:batch_id>/retry", BatchRetryView.as_view(), name="batch-retry"),
     path("exports/history", ExportHistoryView.as_view(), name="export-history"),
     path("exports/webhook", webhooks.receive, name="export-webhook"),
     path("exports/<uuid:export_id>/status", ExportStatusView.as_view(), name="export-status"),

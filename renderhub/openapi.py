@@ -20,7 +20,8 @@ and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authe
 `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
 `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
 `length-required`, `unsupported-media-type`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
-`idempotency-key-reused`; of the webhooks `signature`, `malformed-webhook`, `unknown-export`.
+`idempotency-key-reused`, `batch-invalid` (with `errors`); of the webhooks `signature`, `malformed-webhook`,
+`unknown-export`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -42,9 +43,12 @@ _SCHEMAS: Final = {
             "detail": {"type": "string", "description": "One or two sentences for whoever meets it."},
             "errors": {
                 "type": "array",
-                "description": "Of the type invalid: every field that is wrong.",
+                "description": "Of the types invalid and batch-invalid: all that is wrong.",
                 "items": {"$ref": "#/components/schemas/FieldError"},
             },
+            "total": {"type": "integer", "description": "Of batch-invalid: how many rows were sent."},
+            "accepted": {"type": "integer", "description": "Of batch-invalid: how many are right."},
+            "refused": {"type": "integer", "description": "Of batch-invalid: how many are wrong."},
             "exportStatus": {"type": "string", "description": "Of the type wrong-status: the present one."},
         },
     },
@@ -58,6 +62,7 @@ _SCHEMAS: Final = {
                 "example": "/inputProps/title",
             },
             "detail": {"type": "string", "description": "What is wrong with it."},
+            "row": {"type": "integer", "description": "Of a batch: its row; the pointer is within that."},
         },
     },
 }

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
-from exports.states import Status
+from exports.states import SHOWN
 
 
 class HistoryItemSerializer(serializers.Serializer[Any]):
@@ -16,7 +16,7 @@ class HistoryItemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField(source="composition_id")
     codec = serializers.ChoiceField(choices=Codec.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField()
     attempt = serializers.IntegerField()
     errorMessage = serializers.CharField(source="error_message")

@@ -1,5 +1,7 @@
 """What a request for an export takes, and what is answered to it."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +18,7 @@ from exports.serializers.fields import (
     refuse_beyond_limits,
 )
 from exports.services import Stopping
-from exports.states import Status
+from exports.states import SHOWN
 
 
 class ExportOrderSerializer(StrictSerializer):
@@ -26,6 +28,11 @@ class ExportOrderSerializer(StrictSerializer):
     inputProps = PropsField(source="input_props", required=False)
     codec = serializers.ChoiceField(choices=Codec.choices, required=False)
     priority = serializers.ChoiceField(choices=["high", "normal", "low"], default="normal")
+
+    @cached_property
+    def _composition_error(self) -> Callable[[str, str], str | None]:
+        # Once for all rows of a batch that have the same.
+        return cache(composition_error)
 
     @cached_property
     def _check(self) -> Check:
@@ -44,7 +51,7 @@ class ExportOrderSerializer(StrictSerializer):
                 nested.setdefault(f"inputProps{pointer}", []).append(message)
             raise serializers.ValidationError(nested)
         composition_id = attrs.get("composition_id", project.composition_id)
-        error = composition_error(composition_id, project.serve_url)
+        error = self._composition_error(composition_id, project.serve_url)
         if error:
             raise serializers.ValidationError({"compositionId": [error]})
         return {
@@ -60,7 +67,7 @@ class ExportAcceptedSerializer(serializers.Serializer[Any]):
     """The answer to an export's request."""
 
     exportId = serializers.UUIDField(source="id")
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     queueMessageId = serializers.CharField(source="queue_message_id", allow_null=True)
     queuePosition = serializers.SerializerMethodField()
     attempt = serializers.IntegerField()
@@ -75,7 +82,7 @@ class CancelledSerializer(serializers.Serializer[Any]):
     """The answer to a cancellation."""
 
     exportId = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     attempt = serializers.IntegerField()
     render = serializers.ChoiceField(choices=Stopping.choices)
     detail = serializers.CharField()

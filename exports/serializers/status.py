@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
-from exports.states import Event, Status
+from exports.states import SHOWN, Event
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -31,7 +31,7 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     etaSeconds = serializers.FloatField(
         allow_null=True,
@@ -69,7 +69,7 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     type = serializers.ChoiceField(choices=Event.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     attempt = serializers.IntegerField()
     detail = serializers.CharField(required=False)
 

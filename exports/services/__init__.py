@@ -1,5 +1,14 @@
 """Every change of an export. Views, webhooks, the admin, commands and the sweeper call these alone."""
 
+from exports.services.batches import (
+    BatchOrder,
+    create_batch,
+    delete_uncommitted_batches,
+    find_batch,
+    forget_batch_keys,
+    release_batches,
+    retry_batch,
+)
 from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
@@ -32,6 +41,7 @@ from exports.services.requests import (
 
 __all__ = [
     "AlreadyCreatedError",
+    "BatchOrder",
     "ExportNotFoundError",
     "Stopping",
     "WrongStatusError",
@@ -40,9 +50,13 @@ __all__ = [
     "cancel_export",
     "claim_render",
     "complete_export",
+    "create_batch",
     "create_export",
     "delete_expired_outputs",
+    "delete_uncommitted_batches",
     "fail_render",
+    "find_batch",
+    "forget_batch_keys",
     "forget_keys",
     "handle_dead_letters",
     "handle_due",
@@ -52,6 +66,8 @@ __all__ = [
     "pause_renders",
     "put_off_start",
     "record_progress",
+    "release_batches",
     "resume_renders",
+    "retry_batch",
     "retry_export",
 ]

@@ -46,7 +46,7 @@ class AlreadyCreatedError(Exception):
         self.export = export
 
 
-def create_export(
+def new_export(
     *,
     project: Project,
     composition_id: str,
@@ -54,19 +54,10 @@ def create_export(
     codec: str,
     input_props: dict[str, Any],
     priority: int = Priority.NORMAL,
-    key: IdempotencyKey | None = None,
-    queue: MessageQueue,
     now: datetime,
 ) -> ExportRequest:
-    """Record an export, and send its start message or put it in the line.
-
-    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
-
-    Raises:
-        AlreadyCreatedError: the same request has made it before, or was quicker.
-        KeyReusedError: another request has used the key.
-    """
-    export = ExportRequest(
+    """Return the row of an export that was asked for now. It isn't saved."""
+    return ExportRequest(
         project=project,
         user_id=project.user_id,
         title=project.title,
@@ -79,8 +70,36 @@ def create_export(
         queued_at=now,
         updated_at=now,
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
-        **(key.columns(now=now) if key else {}),
     )
+
+
+def create_export(
+    *,
+    project: Project,
+    key: IdempotencyKey | None = None,
+    queue: MessageQueue,
+    now: datetime,
+    **order: Any,
+) -> ExportRequest:
+    """Record an export, and send its start message or put it in the line.
+
+    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
+
+    Args:
+        project: what is exported.
+        key: what tells a repetition of the request from another one.
+        queue: takes its message.
+        now: the present moment.
+        order: what else :func:`new_export` takes.
+
+    Raises:
+        AlreadyCreatedError: the same request has made it before, or was quicker.
+        KeyReusedError: another request has used the key.
+    """
+    export = new_export(project=project, now=now, **order)
+    if key is not None:
+        for name, value in key.columns(now=now).items():
+            setattr(export, name, value)
     if _insert_with_place(export, now=now):
         send_starts([export], queue=queue)
         show(export, now=now)
@@ -147,30 +166,43 @@ def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetim
         ExportNotFoundError: there is no such export.
         WrongStatusError: it is running, or completed.
     """
-    while True:
+    export = read(export_id)
+    while not begin_again(export, by=by, now=now):
         export = read(export_id)
-        if export.status not in RETRYABLE:
-            raise WrongStatusError(
-                export.status,
-                f"Only a failed or cancelled export can be retried; this one is {export.status}.",
-            )
-        if export.notify_pending:
-            notify_of_end(export, now=now)
-        attempt = export.attempt + 1
-        if move(
-            export,
-            Status.PENDING,
-            Event.RETRIED,
-            now=now,
-            detail=_by(by, export),
-            attempt=attempt,
-            asked_attempt=attempt,
-            queued_at=now,
-            **EMPTIED,
-        ):
-            log.info("export.retried", export_id=str(export.pk), attempt=attempt)
-            look(export.user_id, now=now)
-            return read(export_id) if admit(queue=queue, now=now) else export
+    look(export.user_id, now=now)
+    return read(export_id) if admit(queue=queue, now=now) else export
+
+
+def begin_again(export: ExportRequest, *, by: User, now: datetime) -> bool:
+    """Begin a further attempt of an export as it was read, and tell whether the move won.
+
+    Whoever calls it looks afterwards, for the export waits now.
+
+    Raises:
+        WrongStatusError: it is running, or completed.
+    """
+    if export.status not in RETRYABLE:
+        raise WrongStatusError(
+            export.status,
+            f"Only a failed or cancelled export can be retried; this one is {export.status}.",
+        )
+    if export.notify_pending:
+        notify_of_end(export, now=now)
+    attempt = export.attempt + 1
+    won = move(
+        export,
+        Status.PENDING,
+        Event.RETRIED,
+        now=now,
+        detail=_by(by, export),
+        attempt=attempt,
+        asked_attempt=attempt,
+        queued_at=now,
+        **EMPTIED,
+    )
+    if won:
+        log.info("export.retried", export_id=str(export.pk), attempt=attempt)
+    return won
 
 
 class Stopping(TextChoices):
