@@ -112,10 +112,10 @@ class BatchCreateView(APIView):
             "none, also where the server dies in between: nothing of it renders then, and the same request "
             "with the same `Idempotency-Key` completes it, within a day. They wait in the rows' order.\n\n"
             "CSV (RFC 4180) is in UTF-8, with or without a byte order mark. Its first line names the "
-            "columns: `title` for a prop, `chart.title` for one inside of another, and with a dollar sign the "
-            "fields of an export's request, `$codec`, `$priority`, `$compositionId`. An empty cell says nothing: "
-            "the project's value counts. The project's propsSchema tells what a cell means: numbers, `true` "
-            "and `false`, `null`, lists and objects as JSON; what it doesn't speak of is text."
+            "columns: `title` for a prop, `chart.title` for one inside of another, with a dollar sign the "
+            "fields of an export's request: `$codec`, `$priority`, `$compositionId`. An empty cell says "
+            "nothing, so that the project's value counts. What a cell means is told by the project's "
+            "propsSchema: numbers, `true` and `false`, `null`, lists and objects as JSON. All else is text."
         ),
         tags=["exports"],
         parameters=[
