@@ -24,7 +24,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from benchmarks.line import database, plan_of
-from tests.databases.servers import SERVERS
+from tests.databases.servers import SERVERS, Database
 
 RESULT: Final = Path(__file__).parent.parent / "build"
 SIZES: Final = (1_000, 1_000_000)
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many exports, rising")
     parser.add_argument("--on", choices=["sqlite", "postgresql"], help="a database of the run's own")
     options = parser.parse_args()
-    server = SERVERS[options.on]() if options.on else contextlib.nullcontext({})
-    with server as environment:
-        os.environ.update(environment)
+    server = SERVERS[options.on]() if options.on else contextlib.nullcontext(Database(environment={}))
+    with server as running:
+        os.environ.update(running.environment)
         with database() as vendor:
             shelf = Shelf()
             figures = {}

@@ -49,7 +49,7 @@ def main() -> int:
             run = Run(
                 plan,
                 folder=given.folder.resolve(),
-                database=database,
+                database=database.environment,
                 limit=given.limit,
                 user_limit=given.user_limit,
                 times=Times(),
