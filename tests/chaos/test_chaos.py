@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 @pytest.mark.parametrize(("database", "exports"), [("sqlite", 150), ("postgresql", 60), ("mongodb", 60)])
 def test_every_rule_is_kept_while_everything_breaks(tmp_path: Path, database: str, exports: int):
     folder = tmp_path / "chaos"
-    given = ["--database", database, "--exports", str(exports), "--folder", folder]
+    given = ["--database", database, "--exports", str(exports), "--folder", str(folder)]
 
     done = subprocess.run(
         [sys.executable, *COMMAND, *given],
