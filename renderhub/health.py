@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -45,8 +45,12 @@ def _is_alive() -> HttpResponse:
 def _is_ready() -> HttpResponse:
     """Tell whether this process can work: the database is there, with the tables of this version."""
     try:
+        connection.ensure_connection()
+        # One that can tell sooner than a query would says so.
+        if not connection.is_usable():
+            raise OperationalError("the database doesn't answer")
         applied = MigrationRecorder(connection).applied_migrations()
-    except DatabaseError as error:
+    except Error as error:
         return _unready("database", "The database can't be reached; DATABASE_URL says where it is.", error)
     missing = _migrations() - applied.keys()
     if missing:

@@ -13,6 +13,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
         "view_project",
         "view_exportrequest",
         "change_exportrequest",
+        "view_batch",
         "view_render",
         "view_pause",
         "add_pause",

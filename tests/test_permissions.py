@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import models
 from django.test import Client, RequestFactory
 
-from exports.models import ExportRequest, Pause, Project, Render
+from exports.models import Batch, ExportRequest, Pause, Project, Render
 from notifications.models import Delivery
 from renderhub import health, support
 from tests.conftest import NOW
@@ -65,6 +65,15 @@ POST   /admin/auth/user/{object_id}/delete/                     login      login
 GET    /admin/auth/user/{object_id}/change/                     login      login   login   403      200
 POST   /admin/auth/user/{object_id}/change/                     login      login   login   403      200
 GET    /admin/auth/user/{object_id}/                            login      login   login   302      302
+GET    /admin/exports/batch/                                    login      login   login   200      200
+GET    /admin/exports/batch/add/                                login      login   login   403      403
+POST   /admin/exports/batch/add/                                login      login   login   403      403
+GET    /admin/exports/batch/{object_id}/history/                login      login   login   200      200
+GET    /admin/exports/batch/{object_id}/delete/                 login      login   login   403      403
+POST   /admin/exports/batch/{object_id}/delete/                 login      login   login   403      403
+GET    /admin/exports/batch/{object_id}/change/                 login      login   login   200      200
+POST   /admin/exports/batch/{object_id}/change/                 login      login   login   403      302
+GET    /admin/exports/batch/{object_id}/                        login      login   login   302      302
 GET    /admin/exports/exportrequest/pause                       405        405     405     405      405
 POST   /admin/exports/exportrequest/pause                       login      login   login   302+     302+
 GET    /admin/exports/exportrequest/resume                      405        405     405     405      405
@@ -126,6 +135,9 @@ DELETE /api/projects/{project_id}                               401        404  
 GET    /api/projects/{project_id}                               401        404     200     404      404
 PATCH  /api/projects/{project_id}                               401        404     200+    404      404
 POST   /api/exports/projects/{project_id}/export                401        404     202+    404      404
+POST   /api/exports/projects/{project_id}/batch                 401        404     202+    404      404
+GET    /api/exports/batches/{batch_id}                          401        404     200     404      404
+POST   /api/exports/batches/{batch_id}/retry                    401        404     202+    404      404
 GET    /api/exports/costs                                       401        200     200     200      200
 GET    /api/exports/history                                     401        200     200     200      200
 GET    /api/exports/history.csv                                 401        200     200     200      200
@@ -144,6 +156,7 @@ GET    /readyz                                                  200        200  
 # What an export must be for a call to have its effect; it is rendered everywhere else.
 STATUS = {
     "POST /api/exports/{export_id}/retry": "failed",
+    "POST /api/exports/batches/{batch_id}/retry": "failed",
     "POST /admin/exports/exportrequest/#retry": "failed",
     "DELETE /api/projects/{project_id}": "completed",
 }
@@ -154,12 +167,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/auth/token/blacklist": {"refresh": "x"},
     "POST /api/projects": {"title": "T", "compositionId": "M"},
     "PATCH /api/projects/{project_id}": {"title": "U"},
+    "POST /api/exports/projects/{project_id}/batch": {"items": [{}]},
     "POST /admin/exports/exportrequest/pause": {"reason": "bad deploy"},
     **{
         f"POST /admin/{model}/{{object_id}}/delete/": {"post": "yes"}
         for model in (
             "auth/user",
             "auth/group",
+            "exports/batch",
             "exports/exportrequest",
             "exports/project",
             "exports/render",
@@ -213,8 +228,19 @@ class World:
             Pause.objects.create(since=NOW, by="ada")
         owner = self.users["owner"]
         project = Project.objects.create(user=owner, title="Merger in May", composition_id="Secret")
+        batch = Batch.objects.create(
+            user=owner,
+            project=project,
+            stage="released",
+            total=1,
+            accepted=1,
+            created_at=NOW,
+            committed_at=NOW,
+        )
         export = ExportRequest.objects.create(
             project=project,
+            batch=batch,
+            row=1,
             user=owner,
             title=project.title,
             composition_id=project.composition_id,
@@ -228,6 +254,7 @@ class World:
             "auth/user": User.objects.create_user("customer"),
             "auth/group": Group.objects.create(name="group"),
             "exports/project": project,
+            "exports/batch": batch,
             "exports/exportrequest": export,
             "exports/render": Render.objects.create(
                 export=export, attempt=1, render_id="r1", bucket_name="b", created_at=NOW
@@ -242,7 +269,7 @@ class World:
         kept = [(User, ["username", "password"]), (Group, ["name", "permissions"]), (Pause, ["reason"])]
         ours = [
             (model, [field.name for field in model._meta.fields])
-            for model in (Project, ExportRequest, Render, Delivery)
+            for model in (Project, Batch, ExportRequest, Render, Delivery)
         ]
         return [
             sorted(map(repr, model._default_manager.values_list(*names))) for model, names in [*kept, *ours]
@@ -260,6 +287,7 @@ class World:
         address = row.path.format(
             project_id=self.things["exports/project"].pk,
             export_id=self.things["exports/exportrequest"].pk,
+            batch_id=self.things["exports/batch"].pk,
             object_id=thing.pk,
             id=thing.pk,
             content_type_id=ContentType.objects.get_for_model(Project).pk,
@@ -339,6 +367,7 @@ def test_the_support_group_has_no_more_and_no_less_than_its_rights_after_each_mi
         "change_delivery",
         "change_exportrequest",
         "delete_pause",
+        "view_batch",
         "view_delivery",
         "view_exportrequest",
         "view_pause",

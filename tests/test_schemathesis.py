@@ -21,7 +21,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from exports.models import ExportRequest, Project
+from exports.models import Batch, ExportRequest, Project
 from exports.states import Status
 from lambda_worker import signing
 from renderhub.tokens import RefreshToken
@@ -47,13 +47,15 @@ def key(number: int) -> UUID:
 OURS, IDLE, THEIRS, NOBODYS = (key(number) for number in range(4))
 EXPORTS = {key(16 + place): status for place, status in enumerate(Status)}
 THEIR_EXPORT = key(32)
+BATCH = key(48)
 PROCESSING = next(pk for pk, status in EXPORTS.items() if status is Status.PROCESSING)
 # What stands in paths in place of the UUIDs that schemathesis thinks of.
 IDS = {
     "projects": [OURS, IDLE, OURS, THEIRS, NOBODYS],
     "exports": [*EXPORTS, THEIR_EXPORT, NOBODYS],
+    "batches": [BATCH, BATCH, NOBODYS],
 }
-UUID_AFTER = r"(?<=/)(projects|exports)/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?=/|$)"
+UUID_AFTER = r"(?<=/)(projects|exports|batches)/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?=/|$)"
 SIGN = "sign this"
 
 
@@ -71,6 +73,17 @@ class World:
         Project.objects.all().delete()
         for pk, user in ((OURS, self.user), (IDLE, self.user), (THEIRS, self.other)):
             Project.objects.create(pk=pk, user=user, title="Report", composition_id="MainComposition")
+        Batch.objects.all().delete()
+        Batch.objects.create(
+            pk=BATCH,
+            user=self.user,
+            project_id=OURS,
+            stage=Batch.Stage.RELEASED,
+            total=5,
+            accepted=5,
+            created_at=NOW,
+            committed_at=NOW,
+        )
         ExportRequest.objects.bulk_create(
             [self._export(pk, status, self.user, OURS) for pk, status in EXPORTS.items()]
             + [self._export(THEIR_EXPORT, Status.PROCESSING, self.other, THEIRS)]
@@ -85,6 +98,7 @@ class World:
     def _state(self) -> list[Any]:
         return [
             sorted(ExportRequest.objects.values_list("pk", "version", "progress")),
+            Batch.objects.count(),
             sorted(Project.objects.values_list("pk", "updated_at")),
         ]
 
@@ -95,6 +109,8 @@ class World:
             pk=pk,
             user=user,
             project_id=project_id,
+            batch_id=BATCH if project_id == OURS else None,
+            row=pk.int % 16 if project_id == OURS else None,
             title="Report",
             composition_id="MainComposition",
             codec="h264",
@@ -102,7 +118,7 @@ class World:
             bucket_name="b" if is_done else "",
             output_key="renders/x.mp4" if is_done else "",
             output_at=NOW if is_done else None,
-            started_at=None if status is Status.PENDING else NOW,
+            started_at=None if status in (Status.STAGED, Status.PENDING) else NOW,
             created_at=NOW,
             queued_at=NOW,
             updated_at=NOW,

@@ -13,7 +13,7 @@ from exports.models import Codec, ExportRequest
 from exports.representations import iso
 from exports.serializers import examples
 from exports.serializers.fields import MetadataField
-from exports.states import Status
+from exports.states import SHOWN
 
 
 @extend_schema_serializer(examples=[OpenApiExample("completed", value=examples.ITEM, response_only=True)])
@@ -25,7 +25,7 @@ class HistoryItemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField(source="composition_id")
     codec = serializers.ChoiceField(choices=Codec.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField()
     attempt = serializers.IntegerField()
     metadata = MetadataField()

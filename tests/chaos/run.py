@@ -52,8 +52,8 @@ class Times:
     resend_s: float = 5.0
     claim_s: float = 15.0
     poll_s: float = 1.5
-    timeout_s: float = 120.0
-    stall_s: float = 150.0
+    timeout_s: float = 180.0
+    stall_s: float = 210.0
 
 
 @dataclass(slots=True)
@@ -144,7 +144,6 @@ class Run:
                 accounts,
                 self._ledger,
                 api_port=system.api_port,
-                find=lambda composition: self._ask(records.find, composition),
             )
             await self._go_through(system, users, queue, renderer, records)
             exports = await self._ask(records.exports)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 
 from exports import services
@@ -67,6 +68,48 @@ def test_a_fault_outside_of_the_views_is_a_problem_too(client, db, settings, mon
     monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", fail)
     problem(client.get("/api/projects"), 500, "internal-error")
     assert client.get("/login")["Content-Type"].startswith("text/html")
+
+
+@pytest.fixture(params=[OperationalError, InterfaceError])
+def away(request, monkeypatch):
+    """The database, gone: no query is answered any more."""
+
+    def fail(*_, **__):
+        raise request.param("no route to db.internal")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.db.models.query.QuerySet._fetch_all", fail)
+        yield
+
+
+def test_without_the_database_a_call_may_be_made_again(browser, project, away, caplog):
+    for answer in (browser.get("/api/projects"), browser.post(f"/api/exports/projects/{project.pk}/export")):
+        problem(answer, 503, "database-unavailable")
+        assert answer["Retry-After"] == "5"
+        assert b"db.internal" not in answer.content
+    assert "no route to db.internal" in caplog.text
+
+
+def test_without_the_database_a_report_may_be_sent_again(export, report, client, away):
+    from lambda_worker.contract import RenderStarted
+
+    client.raise_request_exception = False
+    answer = report(RenderStarted(export_id=str(export.pk), attempt=1, token="t", version=1))
+    problem(answer, 503, "database-unavailable")
+
+
+@pytest.fixture
+def signed_in(client, user):
+    client.raise_request_exception = False
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/"])
+def test_without_the_database_a_page_says_so(signed_in, away, path):
+    answer = signed_in.get(path)
+    assert answer.status_code == 503
+    assert "The database can't be reached" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/api/exports/1/status", "/api/projects/"])
