@@ -33,6 +33,7 @@ chaos: install ## Break everything while 2,000 exports run, and count what was k
 	@$(VENV)/python -m tests.chaos
 
 check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \
+		clients/typescript/node_modules/.package-lock.json \
 		##  Run all that CI runs besides the tests
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
@@ -47,6 +48,7 @@ check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/re
 		echo "docs/openapi.yaml is not what the code says; make schema writes it anew"; exit 1; }
 	npm run --silent --prefix compositions typecheck
 	npm run --silent --prefix localcloud/renderer typecheck
+	npm run --silent --prefix clients/typescript typecheck
 	compositions/node_modules/.bin/tsc --project renderhub/jsconfig.json
 
 schema: $(STAMPS)/venv ## Write docs/openapi.yaml anew
@@ -62,7 +64,8 @@ bench: install ## Measure what the whole system adds to a bare render
 # At the same time, since each waits for the network most of the time.
 install:
 	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack $(STAMPS)/secantus build/site/index.html \
-		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
+		localcloud/renderer/node_modules/.package-lock.json clients/typescript/node_modules/.package-lock.json \
+		build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)
 define step
