@@ -1,10 +1,11 @@
 """What a page of the history costs with 1,000 exports and with 1,000,000: ``python -m benchmarks.history``.
 
-It fills a database with exports of one user, and a tenth as many of others, and reads full pages of 20 over
-HTTP, in process and without a token's check: the first one, and one six tenths down. For each filter it
-prints p50 and p95 of both at both sizes, and how far apart the four p50 and the four p95 are; then the plans.
+It fills a database for each size with exports of one user, and a tenth as many of others, and reads full
+pages of 20 over HTTP, in process and without a token's check: the first one, and one six tenths down, in
+turn. For each filter it prints p50 and p95 of the four, and how far apart the four p50 and the four p95 are;
+then the plans at the last size.
 
-The database is that of ``DATABASE_URL``, as with ``benchmarks.line``; ``--on postgresql`` runs a private one.
+The databases are made beside that of ``DATABASE_URL``; ``--on postgresql`` runs a private server.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -51,82 +52,109 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repeats", type=int, default=200, help="requests for each figure (200)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many exports, rising")
-    parser.add_argument("--on", choices=["sqlite", "postgresql"], help="a database of the run's own")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many exports")
+    parser.add_argument("--on", choices=["sqlite", "postgresql"], help="a server of the run's own")
     options = parser.parse_args()
     server = SERVERS[options.on]() if options.on else contextlib.nullcontext(Database(environment={}))
-    with server as running:
-        os.environ.update(running.environment)
-        with database() as vendor:
-            shelf = Shelf()
-            figures = {}
-            for size in options.sizes:
-                shelf.fill(size)
-                figures[size] = {
-                    name: shelf.measure(query, options.repeats) for name, query in FILTERS.items()
-                }
-            plans = {name: list(shelf.plans(query)) for name, query in FILTERS.items()}
+    with server as running, contextlib.ExitStack() as open_databases:
+        # As it is for a client that asks now and then.
+        os.environ.update({"LIMIT_READS": "100000000/m", **running.environment})
+        vendor = open_databases.enter_context(database())
+        shelves = [Shelf(size, open_databases) for size in options.sizes]
+        figures = {name: measure(shelves, query, options.repeats) for name, query in FILTERS.items()}
+        plans = {name: list(shelves[-1].plans(query)) for name, query in FILTERS.items()}
     print(f"{vendor}: p50 and p95 of the first page, and of one six tenths down, in ms\n")
     print(as_table(figures))
     print(f"\nPlans with {options.sizes[-1]:,}:")
     for name, lines in plans.items():
         print(f"\n* {name}", *lines, sep="\n    ")
     RESULT.mkdir(exist_ok=True)
-    kept = {
-        size: {name: dict(zip(PAGES, times, strict=True)) for name, times in by.items()}
-        for size, by in figures.items()
+    Path(RESULT, f"bench-history-{vendor}.json").write_text(json.dumps(figures) + "\n")
+
+
+def measure(shelves: Sequence["Shelf"], query: str, repeats: int) -> dict[str, Times]:
+    """Return the milliseconds of each read of the first page, and of the one deep inside, of each shelf."""
+    pages = [(shelf, key) for shelf in shelves for key in (None, shelf.deep_key())]
+    times: list[Times] = [[] for _ in pages]
+    # In turn, so that what else the machine does strikes all of them alike; the first time is to warm up.
+    for _ in range(repeats + 1):
+        for (shelf, key), kept in zip(pages, times, strict=True):
+            kept.append(shelf.read(query, key))
+    return {
+        f"{'first' if key is None else 'deep'}, {shelf.size:,}": kept[1:]
+        for (shelf, key), kept in zip(pages, times, strict=True)
     }
-    Path(RESULT, f"bench-history-{vendor}.json").write_text(json.dumps(kept) + "\n")
-
-
-PAGES: Final = ("first", "deep")
 
 
 class Shelf:
-    """A table of exports, filled in steps."""
+    """A database of its own with the exports of a user, and a tenth as many of others.
 
-    def __init__(self) -> None:
+    Args:
+        size: how many the user has.
+        open_databases: drops it at the end.
+    """
+
+    def __init__(self, size: int, open_databases: contextlib.ExitStack) -> None:
         from django.contrib.auth.models import User
+        from django.db import connections
         from rest_framework.test import APIClient
 
         from exports.models import Project
 
+        self.size = size
+        first = connections["default"]
+        first_name = first.settings_dict["NAME"]
+        name = f"{first_name}_{size}"
+        settings = {**first.settings_dict, "TEST": {**first.settings_dict["TEST"], "NAME": name}}
+        self._connection = type(first)(settings, "default")
+        self._use()
+        self._connection.creation.create_test_db(verbosity=0, autoclobber=True)
+        first.settings_dict["NAME"] = first_name  # Django notes the new one's name on both.
+        open_databases.callback(self._drop, name, first, first_name)
         self._chance = random.Random(1)
-        self._size = 0
-        self.user, *others = User.objects.bulk_create(User(username=f"u{n}") for n in range(11))
+        self._user, *self._others = User.objects.bulk_create(User(username=f"u{n}") for n in range(11))
         self._projects = {
             user.pk: Project.objects.bulk_create(
                 Project(user=user, title="T", composition_id="M") for _ in range(4)
             )
-            for user in (self.user, *others)
+            for user in (self._user, *self._others)
         }
-        self._others = others
         self._client = APIClient(SERVER_NAME="localhost")
-        self._client.force_authenticate(self.user)
+        self._client.force_authenticate(self._user)
+        self._fill()
 
-    def fill(self, size: int) -> None:
-        """Add exports until the user has ``size``, and the others a tenth as many."""
-        from django.db import connection
+    def _use(self) -> None:
+        from django.db import connections
 
+        connections["default"] = self._connection
+
+    def _drop(self, name: str, first: Any, first_name: str) -> None:
+        from django.db import connections
+
+        self._use()
+        self._connection.creation.destroy_test_db(name, verbosity=0)
+        connections["default"] = first
+        first.settings_dict["NAME"] = first_name
+
+    def _fill(self) -> None:
         from exports.models import ExportRequest
         from exports.services.requests import index_metadata
 
         began = time.monotonic()
         rows: list[ExportRequest] = []
-        for number in range(self._size, size):
-            rows.append(self._row(number, self.user.pk))
+        for number in range(self.size):
+            rows.append(self._row(number, self._user.pk))
             if number % 10 == 0:
                 rows.append(self._row(number, self._chance.choice(self._others).pk))
-            if len(rows) >= BATCH or number == size - 1:
+            if len(rows) >= BATCH or number == self.size - 1:
                 index_metadata(rows)
                 ExportRequest.objects.bulk_create(rows)
                 rows = []
-        self._size = size
-        if connection.vendor == "postgresql":
+        if self._connection.vendor == "postgresql":
             # As autovacuum does; nobody does it for SQLite.
-            with connection.cursor() as cursor:
+            with self._connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
-        print(f"{size:,} exports after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        print(f"{self.size:,} exports in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
     def _row(self, number: int, user_id: Any) -> Any:
         from exports.models import ExportRequest, timeline_entry
@@ -152,57 +180,52 @@ class Shelf:
             completed_at=at,
         )
 
-    def measure(self, query: str, repeats: int) -> tuple[Times, Times]:
-        """Return the milliseconds of each read of the first page, and of the one deep inside."""
-        pages = [self._path(query), self._path(query, self._deep_key())]
-        times: tuple[Times, Times] = ([], [])
-        for page in pages:
-            answer = self._client.get(page)
-            if answer.status_code != HTTPStatus.OK or len(answer.json()["results"]) < PAGE_SIZE:
-                raise SystemExit(f"{page} answers {answer.status_code}: {answer.content!r}")
-        # In turn, so that what else the machine does strikes both alike.
-        for _ in range(repeats):
-            for page, kept in zip(pages, times, strict=True):
-                began = time.perf_counter()
-                self._client.get(page).content  # noqa: B018
-                kept.append((time.perf_counter() - began) * 1000)
-        return times
+    def read(self, query: str, key: UUID | None) -> float:
+        """Read a page that begins beyond a key, or the first one, and return its milliseconds."""
+        self._use()
+        path = self._path(query, key)
+        began = time.perf_counter()
+        answer = self._client.get(path)
+        took_ms = (time.perf_counter() - began) * 1000
+        if answer.status_code != HTTPStatus.OK or len(answer.json()["results"]) < PAGE_SIZE:
+            raise SystemExit(f"{path} answers {answer.status_code}: {answer.content!r}")
+        return took_ms
 
     def plans(self, query: str) -> Iterator[str]:
         """Yield each query of a page deep inside, with its plan."""
         from django.db import connection
         from django.test.utils import CaptureQueriesContext
 
+        self._use()
         with CaptureQueriesContext(connection) as captured:
-            self._client.get(self._path(query, self._deep_key()))
+            self._client.get(self._path(query, self.deep_key()))
         for each in captured.captured_queries:
             yield f"… FROM {each['sql'].partition(' FROM ')[2][:200]}"
             yield from (f"    {line}" for line in plan_of(each["sql"]))
 
     def _path(self, query: str, key: UUID | None = None) -> str:
-        query = query.format(project=self._projects[self.user.pk][3].pk)
+        query = query.format(project=self._projects[self._user.pk][3].pk)
         if key is not None:
             query += "&cursor=" + base64.urlsafe_b64encode(b"o" + key.bytes).decode().rstrip("=")
         return f"/api/exports/history?{query}"
 
-    def _deep_key(self) -> UUID:
+    def deep_key(self) -> UUID:
+        """Return the key of where four tenths of the exports are left."""
         from renderhub.ids import uuid7
 
-        return uuid7(START + timedelta(minutes=self._size * 4 // 10))
+        return uuid7(START + timedelta(minutes=self.size * 4 // 10))
 
 
-def as_table(figures: Mapping[int, Mapping[str, tuple[Times, Times]]]) -> str:
+def as_table(figures: Mapping[str, Mapping[str, Times]]) -> str:
     """Return the figures as a Markdown table."""
-    sizes = list(figures)
-    heads = [f"{page}, {size:,}" for size in sizes for page in PAGES]
+    heads = list(next(iter(figures.values())))
     lines = [
         f"| filter | {' | '.join(heads)} | p50 apart | p95 apart |",
         "|---" + "|--:" * (len(heads) + 2) + "|",
     ]
-    for name in FILTERS:
-        all_times = [times for size in sizes for times in figures[size][name]]
-        p50 = [statistics.median(times) for times in all_times]
-        p95 = [statistics.quantiles(times, n=20)[-1] for times in all_times]
+    for name, by_page in figures.items():
+        p50 = [statistics.median(times) for times in by_page.values()]
+        p95 = [statistics.quantiles(times, n=20)[-1] for times in by_page.values()]
         cells = [f"{one:.1f}, {other:.1f}" for one, other in zip(p50, p95, strict=True)]
         apart = [f"{max(each) / min(each):.2f}" for each in (p50, p95)]
         lines.append(f"| {' | '.join((name, *cells, *apart))} |")
