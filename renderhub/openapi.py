@@ -20,8 +20,8 @@ and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authe
 `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
 `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
 `length-required`, `unsupported-media-type`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
-`idempotency-key-reused`, `batch-invalid` (with `errors`); of the webhooks `signature`, `malformed-webhook`,
-`unknown-export`.
+`idempotency-key-reused`, `idempotency-key-in-use`, `batch-invalid` (with `errors`); of the webhooks
+`signature`, `malformed-webhook`, `unknown-export`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
