@@ -19,7 +19,7 @@ import structlog
 from django.db import IntegrityError
 
 from exports.costs import estimate
-from exports.idempotency import FORGOTTEN, IdempotencyKey
+from exports.idempotency import FORGOTTEN, IN_USE, IdempotencyKey, KeyInUseError
 from exports.models import Batch, ExportRequest, Project, User
 from exports.queue import MessageQueue
 from exports.services.line import admit, look
@@ -81,6 +81,7 @@ def create_batch(
         now: the present moment.
 
     Raises:
+        KeyInUseError: a repetition is at it that has found the project changed, or it was just given up.
         KeyReusedError: another request has used the key.
         QuotaExceededError: its owner would have more pending than they may have.
     """
@@ -91,15 +92,18 @@ def create_batch(
         if batch is None:
             continue
         if batch.stage == Batch.Stage.STAGED and batch.plan != plan:
-            # The project has changed since: what was staged must not be mixed with what would be now.
+            # The project has changed in between: what is staged must not be mixed with what would be now.
+            if batch.created_at >= now:
+                raise KeyInUseError(IN_USE)
             _discard(batch)
             continue
         if batch.stage == Batch.Stage.STAGED:
             _stage_rows(batch, project=project, order=order)
-            if not _commit(batch, now=now):
-                # Another request with the same key was quicker, or the sweeper has given it up.
-                continue
-            log.info("batch.committed", batch_id=str(batch.pk), rows=batch.accepted)
+            if _commit(batch, now=now):
+                log.info("batch.committed", batch_id=str(batch.pk), rows=batch.accepted)
+            elif not _was_committed(batch):
+                # To begin anew here could go on for ever, each giving up what the other has begun.
+                raise KeyInUseError(IN_USE)
         _let_wait(batch, queue=queue, now=now)
         return batch
 
@@ -266,6 +270,15 @@ def _commit(batch: Batch, *, now: datetime) -> bool:
     if won:
         batch.stage, batch.committed_at = Batch.Stage.COMMITTED, now
     return bool(won)
+
+
+def _was_committed(batch: Batch) -> bool:
+    """Tell whether another request with the same key was quicker, and read the batch as it left it."""
+    seen = Batch.objects.filter(pk=batch.pk).values_list("stage", "committed_at").first()
+    if seen is None or seen[1] is None:
+        return False
+    batch.stage, batch.committed_at = seen
+    return True
 
 
 def _discard(batch: Batch) -> bool:
