@@ -8,8 +8,11 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 	compositions/package.json compositions/tsconfig.json
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
+# What of the tests asks something of the database.
+FACES_THE_DATABASE := -m "database or not slow" tests/databases tests/exports tests/notifications tests/renderhub
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast chaos check schema bench
+.PHONY: help install demo run test test-databases test-fast chaos check schema bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -20,13 +23,19 @@ demo: install ## Make a video with the whole system, from request to file
 run: install ## Keep the whole system up at http://localhost:8000
 	@$(VENV)/python -m localcloud run
 
-test: install ## Run all tests, with coverage
-	@$(VENV)/pytest --cov --cov-report=term-missing
+test: install ## Run all tests on SQLite, with coverage, and those that face the database on the others
+	@status=0; \
+	$(VENV)/pytest --cov --cov-report=term-missing || status=1; \
+	$(VENV)/python -m tests.databases --on postgresql --on mongodb -q $(FACES_THE_DATABASE) || status=1; \
+	exit $$status
+
+test-databases: install ## Run all tests on SQLite, PostgreSQL and MongoDB (ON=name for one)
+	@$(VENV)/python -m tests.databases $(ON:%=--on %)
 
 test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 	@$(VENV)/pytest -m "not slow"
 
-chaos: install ## Break everything while 2,000 exports run (CHAOS_EXPORTS=, CHAOS_SEED=), and count what was kept
+chaos: install ## Break everything while 2,000 exports run, and count what was kept (CHAOS_DATABASE=, _EXPORTS=, _SEED=)
 	@$(VENV)/python -m tests.chaos
 
 check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \
@@ -58,7 +67,7 @@ bench: install ## Measure what the whole system adds to a bare render
 
 # At the same time, since each waits for the network most of the time.
 install:
-	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack build/site/index.html \
+	@$(MAKE) --silent --no-print-directory --jobs=4 $(STAMPS)/venv $(STAMPS)/ministack $(STAMPS)/secantus build/site/index.html \
 		localcloud/renderer/node_modules/.package-lock.json build/lambda_worker.zip
 
 # $(call step,what is done,name of the log,command)
@@ -83,6 +92,13 @@ $(STAMPS)/ministack: localcloud/ministack-requirements.txt | $(STAMPS)/prerequis
 	$(call step,Installing MiniStack,install-ministack,\
 		$(PYTHON) -m venv .local/ministack && \
 		.local/ministack/bin/pip install --disable-pip-version-check -r $<)
+	@touch $@
+
+# A server that speaks MongoDB's protocol, for the tests alone.
+$(STAMPS)/secantus: tests/databases/requirements.txt | $(STAMPS)/prerequisites
+	$(call step,Installing SecantusDB,install-secantus,\
+		$(PYTHON) -m venv .local/secantus && \
+		.local/secantus/bin/pip install --disable-pip-version-check -r $<)
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json | $(STAMPS)/prerequisites

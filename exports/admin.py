@@ -61,7 +61,7 @@ class ExportRequestAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         "error_code",
         "created_at",
     ]
-    list_filter = ["status", "priority", "codec", "error_code"]
+    list_filter = ["status", "priority", "codec", "error_code", "deleted"]
     list_select_related = ["user"]
     search_fields = ["title", "user__username", "render_id", "error_message"]
     date_hierarchy = "created_at"

@@ -1,18 +1,21 @@
 """The records: projects, exports, and the renders that were started for them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
 from exports.states import Status
-from lambda_worker.contract import CODEC_EXTENSIONS
+from lambda_worker.contract import extension_of, output_key
 from renderhub.ids import uuid7
 
 User = AbstractBaseUser | AnonymousUser
+
+_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Earlier than any export."""
 
 
 class Codec(models.TextChoices):
@@ -27,6 +30,10 @@ class Codec(models.TextChoices):
     MP3 = "mp3", "MP3"
     AAC = "aac", "AAC"
     WAV = "wav", "WAV"
+    PNG = "png", "PNG (still)"
+    JPEG = "jpeg", "JPEG (still)"
+    WEBP = "webp", "WebP (still)"
+    PDF = "pdf", "PDF (still)"
 
 
 class Priority(models.IntegerChoices):
@@ -142,8 +149,9 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
     """Exports, as seen by someone or as found by the sweeper."""
 
     def visible_to(self, user: User) -> Self:
-        """Return the exports that belong to ``user``, without the rows of batches that aren't committed."""
-        return self.filter(user_id=user.pk).exclude(status=Status.STAGED)
+        """Return the exports of ``user``: none that are deleted, or of a batch that isn't committed."""
+        # Said so because SQLite uses no index for "not deleted".
+        return self.filter(user_id=user.pk, deleted__in=(False,)).exclude(status=Status.STAGED)
 
     def staged(self, batch: Batch) -> Self:
         """Return the rows of a batch that nobody may see yet."""
@@ -167,7 +175,8 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
 
     def line(self) -> Self:
         """Return the first of each user's waiting exports, in the order in which they are given a slot."""
-        return self.filter(rank__isnull=False).order_by("rank", "id")
+        # Said so, and not as "is not null": where an index holds rows without a rank too, they are skipped.
+        return self.filter(rank__gte=_BEGINNING).order_by("rank", "id")
 
     def holders(self) -> Self:
         """Return the exports that have a slot: ``RENDER_MAX_CONCURRENCY`` at the most."""
@@ -180,11 +189,19 @@ class ExportRequest(models.Model):
 
     ``exports.services`` alone writes here: each move is one conditional update of one row that tests
     ``status``, ``attempt`` and ``version`` and raises ``version``.
+
+    Its id is made of ``created_at``, so that the order of ids is that of creation and the history finds its
+    place in time by id.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, related_name="exports")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports")
+    # Both are looked up by the indexes below.
+    project = models.ForeignKey(
+        Project, on_delete=models.SET_NULL, null=True, related_name="exports", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", db_index=False
+    )
 
     batch = models.ForeignKey(
         Batch, on_delete=models.SET_NULL, null=True, blank=True, related_name="exports", db_index=False
@@ -196,7 +213,16 @@ class ExportRequest(models.Model):
     composition_id = models.CharField(max_length=200)
     serve_url = models.CharField(max_length=2000)
     codec = models.CharField(max_length=10, choices=Codec)
+    frame = models.IntegerField(
+        null=True, blank=True, help_text="Of a still: which frame; a negative one counts from the end."
+    )
+    render_options = models.JSONField(
+        default=dict, blank=True, help_text="How to render, each option as Remotion names it."
+    )
     input_props = models.JSONField(default=dict)
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="Whatever its owner wants to find it by: text by key."
+    )
 
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
 
@@ -241,6 +267,25 @@ class ExportRequest(models.Model):
     errors = models.JSONField(default=list, blank=True, help_text="Remotion's own errors: message and stack.")
     retryable = models.BooleanField(default=False, help_text="Whether trying again can help.")
 
+    # What it costs, over all its attempts. No move sets these, and no return to pending empties them.
+    estimated_cost_usd = models.DecimalField(
+        max_digits=16,
+        decimal_places=8,
+        default=Decimal(0),
+        help_text="What it was expected to cost when it was asked for.",
+    )
+    render_cost_usd = models.DecimalField(
+        max_digits=16,
+        decimal_places=6,
+        default=Decimal(0),
+        help_text="What its renders have cost, by Remotion's own figures.",
+    )
+    worker_messages = models.PositiveIntegerField(
+        default=0, help_text="How many messages of it the worker has reported on."
+    )
+    worker_mb_ms = models.PositiveBigIntegerField(
+        default=0, help_text="The worker's memory in MB times its milliseconds, over those messages."
+    )
     # What makes a repeated request find what the first one has made.
     idempotency_key = models.CharField(  # null: none, and unique where there is one
         max_length=150, null=True, blank=True, unique=True, help_text="Its creation's key, as user:hash."
@@ -253,6 +298,9 @@ class ExportRequest(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When it ended, however it did.")
     updated_at = models.DateTimeField()
+    deleted = models.BooleanField(
+        default=False, help_text="Its owner has deleted it. What is left counts its costs."
+    )
 
     objects = ExportQuerySet.as_manager()
 
@@ -260,8 +308,17 @@ class ExportRequest(models.Model):
         db_table = "export_requests"
         verbose_name = "export"
         indexes = [
-            # Read by: the history, newest first.
-            models.Index(fields=["user", "-id"], name="exports_user"),
+            # Read by: the history, newest first: all of it, and by each of its filters. They hold all that
+            # it asks for, so that it reads the keys in them alone. The user's and the project's are those of
+            # the foreign keys too.
+            models.Index(fields=["user", "deleted", "-id"], name="exports_user"),
+            models.Index(fields=["project", "user", "deleted", "-id"], name="exports_project"),
+            models.Index(fields=["user", "deleted", "status", "-id"], name="exports_status"),
+            models.Index(fields=["user", "deleted", "codec", "-id"], name="exports_codec"),
+            # Read by: the costs of one user's exports, by when they were asked for.
+            models.Index(fields=["user", "created_at"], name="exports_costs"),
+            # Read by: the estimate of a new export, from what the project's last ones have cost.
+            models.Index(fields=["project", "codec", "completed_at"], name="exports_estimate"),
             # Read by: the sweeper. Rows that have ended have no due_at and take no place in it.
             models.Index(fields=["due_at"], name="exports_due", condition=models.Q(due_at__isnull=False)),
             # Read by: admission, for the head of the line. One row for each user who waits.
@@ -295,8 +352,41 @@ class ExportRequest(models.Model):
 
     @property
     def extension(self) -> str:
-        """The extension of the file that the codec makes."""
-        return CODEC_EXTENSIONS[self.codec]
+        """The extension of the file that its codecs make."""
+        return extension_of(self.codec, self.render_options.get("audioCodec"))
+
+    def output_key_of(self, attempt: int) -> str:
+        """Return where an attempt's file lies, or will lie, in the deployment's bucket."""
+        return output_key(
+            export_id=str(self.pk),
+            attempt=attempt,
+            codec=self.codec,
+            audio_codec=self.render_options.get("audioCodec"),
+        )
+
+
+class MetadataPair(models.Model):
+    """One pair of an export's metadata, to find the export by.
+
+    A table of its own, since no database of ours has an index into a JSON field of any keys. It is written
+    before the export and may outlive it, so whoever finds a key here looks whether there is such an export.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    key = models.CharField(max_length=40)
+    value = models.CharField(max_length=500)
+    export_id = models.UUIDField()
+
+    class Meta:
+        db_table = "export_metadata"
+        # Read by: the history, for the exports of a user that carry a pair, newest first.
+        indexes = [models.Index(fields=["user", "key", "value", "-export_id"], name="metadata_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
 
 
 class Pause(models.Model):

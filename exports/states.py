@@ -33,6 +33,7 @@ class Event(TextChoices):
     ATTEMPT_FAILED = "attempt_failed", "The attempt failed; a further one begins"
     CANCELLED = "cancelled", "Cancelled"
     RETRIED = "retried", "Asked for again"
+    DELETED = "deleted", "Deleted by its owner"
 
 
 _TARGETS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(

@@ -17,6 +17,7 @@ from exports import services
 from exports.dead_letters import get_dead_letters
 from exports.queue import get_queue
 from notifications import services as notifications
+from renderhub.tokens import forget_expired_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ def sweep(turn: int = 0) -> None:
     if settings.OUTPUT_RETENTION_DAYS:
         jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
     if turn % RARE_EVERY == 0:
+        jobs["forget_expired_tokens"] = lambda now: forget_expired_tokens(now=now)
         jobs["forget_keys"] = lambda now: services.forget_keys(now=now)
         jobs["forget_batch_keys"] = lambda now: services.forget_batch_keys(now=now)
         jobs["delete_uncommitted_batches"] = lambda now: services.delete_uncommitted_batches(now=now)

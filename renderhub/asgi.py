@@ -16,6 +16,9 @@ from exports import sweeper  # noqa: E402
 from exports.urls import BATCH_PATH  # noqa: E402
 from notifications.routing import websockets  # noqa: E402
 from renderhub.bodies import Receive, Scope, Send, limit_bodies  # noqa: E402
+from renderhub.checks import refuse_errors  # noqa: E402
+
+refuse_errors()
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

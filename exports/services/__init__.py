@@ -12,6 +12,7 @@ from exports.services.batches import (
 from exports.services.dead_letters import handle_dead_letters
 from exports.services.line import admit
 from exports.services.moves import ExportNotFoundError
+from exports.services.quotas import QuotaExceededError, check_quota
 from exports.services.repairs import (
     delete_expired_outputs,
     forget_keys,
@@ -24,6 +25,7 @@ from exports.services.reports import (
     claim_render,
     complete_export,
     fail_render,
+    keep_worker_use,
     put_off_start,
     record_progress,
 )
@@ -33,6 +35,7 @@ from exports.services.requests import (
     WrongStatusError,
     cancel_export,
     create_export,
+    delete_export,
     look_for_created,
     pause_renders,
     resume_renders,
@@ -43,16 +46,19 @@ __all__ = [
     "AlreadyCreatedError",
     "BatchOrder",
     "ExportNotFoundError",
+    "QuotaExceededError",
     "Stopping",
     "WrongStatusError",
     "accept_render",
     "admit",
     "cancel_export",
+    "check_quota",
     "claim_render",
     "complete_export",
     "create_batch",
     "create_export",
     "delete_expired_outputs",
+    "delete_export",
     "delete_uncommitted_batches",
     "fail_render",
     "find_batch",
@@ -60,6 +66,7 @@ __all__ = [
     "forget_keys",
     "handle_dead_letters",
     "handle_due",
+    "keep_worker_use",
     "look_for_created",
     "mend_line",
     "notify_left_over",

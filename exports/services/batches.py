@@ -11,18 +11,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError
 
+from exports.costs import estimate
 from exports.idempotency import FORGOTTEN, IN_USE, IdempotencyKey, KeyInUseError
-from exports.models import Batch, ExportRequest, Project, User
+from exports.models import Batch, ExportRequest, MetadataPair, Project, User
 from exports.queue import MessageQueue
 from exports.services.line import admit, look
 from exports.services.moves import ExportNotFoundError, read
-from exports.services.requests import WrongStatusError, begin_again, new_export
+from exports.services.quotas import check_quota
+from exports.services.requests import WrongStatusError, begin_again, index_metadata, new_export
 from exports.states import Status
 from renderhub.ids import row_id
 
@@ -35,6 +38,9 @@ _DISCARDED_FOR: Final = timedelta(hours=1)
 """How long after that its rows are deleted: so long may a request live that still inserts some."""
 
 _ROWS_AT_ONCE: Final = 100
+
+_MAX_CLASHES: Final = 5
+"""How often nothing new may be found after a clash: metadata may clash before the rows are seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +86,14 @@ def create_batch(
     Raises:
         KeyInUseError: a repetition is at it that has found the project changed, or it was just given up.
         KeyReusedError: another request has used the key.
+        QuotaExceededError: its owner would have more pending than they may have.
     """
     plan = _plan_of(project, order)
     while True:
-        batch = _keyed(key) or _insert(project=project, order=order, key=key, plan=plan, now=now)
+        batch = _keyed(key)
+        if batch is None or batch.stage == Batch.Stage.STAGED:
+            check_quota(project.user_id, wanted=len(order.orders))
+        batch = batch or _insert(project=project, order=order, key=key, plan=plan, now=now)
         if batch is None:
             continue
         if batch.stage == Batch.Stage.STAGED and batch.plan != plan:
@@ -133,7 +143,9 @@ def delete_uncommitted_batches(*, now: datetime, limit: int = 20) -> int:
     deleted = 0
     discarded = Batch.objects.left_at(stages.DISCARDED, before=now - KEPT_UNCOMMITTED - _DISCARDED_FOR)
     for batch in discarded[:limit]:
-        ExportRequest.objects.staged(batch).delete()
+        rows = ExportRequest.objects.staged(batch)
+        MetadataPair.objects.filter(export_id__in=list(rows.values_list("pk", flat=True))).delete()
+        rows.delete()
         batch.delete()
         deleted += 1
     return deleted
@@ -155,12 +167,18 @@ def retry_batch(*, batch_id: UUID, by: User, queue: MessageQueue, now: datetime)
     """Begin a further attempt of each export of a batch that failed, and return of how many.
 
     Where this process dies in between, the others are still failed: asked again, it takes those.
+
+    Raises:
+        QuotaExceededError: its owner asks, and would have more pending than they may have.
     """
-    failed = ExportRequest.objects.filter(batch_id=batch_id, status=Status.FAILED).order_by("row")
+    failed = ExportRequest.objects.filter(batch_id=batch_id, status=Status.FAILED, deleted=False).order_by(
+        "row"
+    )
+    exports = list(failed.defer("input_props", "errors"))
+    if exports and by.pk == exports[0].user_id:
+        check_quota(by.pk, wanted=len(exports))
     count = 0
-    user_id = None
-    for seen in failed.defer("input_props", "errors"):
-        user_id = seen.user_id
+    for seen in exports:
         export = seen
         try:
             while not begin_again(export, by=by, now=now):
@@ -170,7 +188,7 @@ def retry_batch(*, batch_id: UUID, by: User, queue: MessageQueue, now: datetime)
             continue
         count += 1
     if count:
-        look(user_id, now=now)
+        look(exports[0].user_id, now=now)
         admit(queue=queue, now=now)
     return count
 
@@ -215,29 +233,40 @@ def _plan_of(project: Project, order: BatchOrder) -> str:
 
 def _stage_rows(batch: Batch, *, project: Project, order: BatchOrder) -> None:
     """Insert the rows that aren't there yet."""
-    before = -1
+    costs = {
+        codec: estimate(project=project, codec=codec)
+        for codec in {row["codec"] for row in order.orders.values()}
+    }
+    known, clashes = -1, 0
     while True:
         there = set(ExportRequest.objects.filter(batch_id=batch.pk).values_list("row", flat=True))
         missing = sorted(order.orders.keys() - there)
         try:
             for start in range(0, len(missing), _ROWS_AT_ONCE):
-                ExportRequest.objects.bulk_create(
-                    _staged(batch, project=project, row=row, order=order.orders[row])
+                exports = [
+                    _staged(batch, project=project, row=row, order=order.orders[row], costs=costs)
                     for row in missing[start : start + _ROWS_AT_ONCE]
-                )
+                ]
+                index_metadata(exports)
+                ExportRequest.objects.bulk_create(exports)
         except IntegrityError:
-            # The same request at the same moment has inserted some of them, or the batch was deleted.
-            if len(there) == before:
-                if Batch.objects.filter(pk=batch.pk, stage=Batch.Stage.STAGED).exists():
-                    raise
+            # The same request at the same moment has inserted some of them, or of their metadata, or the
+            # batch was deleted.
+            clashes = 1 if len(there) > known else clashes + 1
+            known = len(there)
+            if not Batch.objects.filter(pk=batch.pk, stage=Batch.Stage.STAGED).exists():
                 return
-            before = len(there)
+            if clashes > _MAX_CLASHES:
+                raise
         else:
             return
 
 
-def _staged(batch: Batch, *, project: Project, row: int, order: Mapping[str, Any]) -> ExportRequest:
-    export = new_export(project=project, now=batch.created_at, **order)
+def _staged(
+    batch: Batch, *, project: Project, row: int, order: Mapping[str, Any], costs: Mapping[str, Decimal]
+) -> ExportRequest:
+    cost = costs[order["codec"]]
+    export = new_export(project=project, estimated_cost_usd=cost, now=batch.created_at, **order)
     export.id, export.batch, export.row = row_id(batch.pk, row), batch, row
     export.status = Status.STAGED
     return export

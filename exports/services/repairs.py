@@ -13,7 +13,7 @@ from exports.queue import MessageQueue
 from exports.services.ends import notify_of_end
 from exports.services.line import admit, look_at_all
 from exports.services.messages import next_poll_at, send_polls, send_starts
-from exports.services.reports import attempt_output_key, complete_from_output, end_attempt, fail_export
+from exports.services.reports import complete_from_output, end_attempt, fail_export
 from exports.states import Event, Status
 from exports.storage import delete_output, find_output
 
@@ -69,7 +69,7 @@ def _put_off(export: ExportRequest, *, until: datetime) -> bool:
 def _repair(export: ExportRequest, *, queue: MessageQueue, now: datetime) -> bool:
     """End an attempt that has had its time, by what lies in the bucket."""
     try:
-        size_bytes = find_output(attempt_output_key(export))
+        size_bytes = find_output(export.output_key_of(export.attempt))
     except (BotoCoreError, ClientError) as error:
         # The row stays due: the next sweep asks again.
         log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))

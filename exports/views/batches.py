@@ -35,7 +35,7 @@ from exports.serializers.batches import (
     order_schema,
     report_of,
 )
-from exports.views.shared import IDEMPOTENCY_KEY, REPLAYED, asked_key, reused
+from exports.views.shared import IDEMPOTENCY_KEY, QUOTA_EXCEEDED, REPLAYED, asked_key, over_quota, reused
 from renderhub.openapi import refusal
 from renderhub.parsers import StrictJSONParser, read_body
 from renderhub.problems import Problem, invalid
@@ -103,6 +103,7 @@ class BatchCreateView(APIView):
     """Asks for many exports of a project at once."""
 
     parser_classes = [BatchJSONParser, CSVParser]
+    throttle_scope = "batches"
 
     @extend_schema(
         operation_id="createBatch",
@@ -164,6 +165,7 @@ class BatchCreateView(APIView):
                 "This Idempotency-Key was used for another request.",
                 "Another request has used the `Idempotency-Key`.",
             ),
+            **QUOTA_EXCEEDED,
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:
@@ -187,6 +189,8 @@ class BatchCreateView(APIView):
                 batch = services.create_batch(
                     project=project, order=order, key=key, queue=sent_to, now=timezone.now()
                 )
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         except KeyReusedError as error:
             raise reused(error) from error
         except KeyInUseError as error:
@@ -227,14 +231,20 @@ class BatchRetryView(APIView):
         description="Cancelled ones stay as they are.",
         tags=["exports"],
         request=None,
-        responses={202: OpenApiResponse(BatchRetriedSerializer, description="They wait again, if any had.")},
+        responses={
+            202: OpenApiResponse(BatchRetriedSerializer, description="They wait again, if any had."),
+            **QUOTA_EXCEEDED,
+        },
     )
     def post(self, request: Request, batch_id: UUID) -> Response:
         """Render the failed exports of a batch again."""
         batch = get_object_or_404(_seen_by(request).only("pk"), pk=batch_id)
-        retried = services.retry_batch(
-            batch_id=batch.pk, by=request.user, queue=queue.get_queue(), now=timezone.now()
-        )
+        try:
+            retried = services.retry_batch(
+                batch_id=batch.pk, by=request.user, queue=queue.get_queue(), now=timezone.now()
+            )
+        except services.QuotaExceededError as error:
+            raise over_quota(error) from error
         return Response({"batchId": str(batch.pk), "retried": retried}, status=HTTPStatus.ACCEPTED)
 
 

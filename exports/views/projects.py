@@ -11,7 +11,7 @@ from exports.models import Project
 from exports.props import MAX_DEPTH
 from exports.serializers.projects import ProjectSerializer
 from exports.states import RUNNING
-from exports.views.shared import NewestFirst
+from exports.views.pages import NewestFirst
 from renderhub.openapi import refusal
 from renderhub.problems import Problem
 

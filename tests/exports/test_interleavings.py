@@ -25,6 +25,7 @@ from exports.services.line import admit
 from exports.states import ENDED, Status
 from lambda_worker.contract import (
     Action,
+    RenderCosts,
     RenderError,
     RenderFailure,
     RenderProgress,
@@ -53,7 +54,15 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "sqlite", reason="states are copied from and to SQLite"),
 ]
 
-BESIDE_THE_VERSION = {"progress", "due_at", "rank", "queue_message_id", "notify_pending", "updated_at"}
+BESIDE_THE_VERSION = {
+    "progress",
+    "due_at",
+    "rank",
+    "queue_message_id",
+    "notify_pending",
+    "updated_at",
+    "render_cost_usd",
+}
 ROUND_S = 61
 
 
@@ -145,7 +154,7 @@ class Stage:
             now=self.now,
         )
 
-    def progress(self, export: ExportRequest, token: str, value: float) -> bool:
+    def progress(self, export: ExportRequest, token: str, value: float, usd: float | None = None) -> bool:
         return services.record_progress(
             report=RenderProgress(
                 export_id=str(export.pk),
@@ -153,6 +162,7 @@ class Stage:
                 render_id=f"r-{token}",
                 bucket_name="b",
                 progress=value,
+                costs=None if usd is None else RenderCosts(amount_usd=usd),
             ),
             now=self.now,
         )
@@ -692,6 +702,17 @@ def test_cancel_and_complete(stage):
 def test_cancel_and_progress(stage):
     export = stage.running()
     stage.race(partial(stage.cancel, export), partial(stage.progress, export, "t0", 0.5))
+
+
+def test_the_costs_of_two_renders_of_one_export(stage):
+    export = stage.running()
+    found = stage.race(
+        partial(stage.progress, export, "t0", 0.5, usd=0.25),
+        partial(stage.progress, export, "unwanted", 0.1, usd=0.5),
+        partial(stage.progress, export, "t0", 0.4, usd=0.125),
+    )
+    for end in found.ends:
+        assert stage.rows(end.world)[export.pk.hex]["render_cost_usd"] == 0.75
 
 
 def test_cancel_and_cancel(stage):

@@ -1,7 +1,9 @@
 """What is asked often is answered by an index, as SQLite itself tells; nobody analyses its tables for it."""
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from exports import services
+from exports.costs import estimate
 from exports.models import Batch, ExportRequest
 from exports.representations import batch_of, queue_position
 from exports.services.line import free_place, look, look_at_all
@@ -52,8 +55,40 @@ PRIMARY_KEY = "sqlite_autoindex_export_requests_1"
 SLOT = "sqlite_autoindex_export_requests_2"
 
 
-def test_history_is_read_by_its_index(api, export):
-    assert indexes_of(lambda: api.get("/api/exports/history"))[-1] == "exports_user"
+HISTORY = {
+    "": "exports_user",
+    "status=failed": "exports_status",
+    "status=failed&createdAfter=2026-01-02&createdBefore=2026-03-04": "exports_status",
+    "codec=h264": "exports_codec",
+    "projectId={project}": "exports_project",
+    "createdBefore=2026-01-02": "exports_user",
+}
+
+
+@pytest.mark.parametrize("query", HISTORY)
+def test_a_history_is_read_in_the_order_of_its_filters_index(api, export, project, query):
+    """Its keys in that index alone, its rows by their keys."""
+    url = f"/api/exports/history?{query.format(project=project.pk)}"
+    next_url = _next(url, export)
+    for address in (url, next_url):
+        plans = plans_of(partial(api.get, address))
+        keys, *rows = plans.values()
+        assert len(rows) <= 1
+        assert keys[0].startswith(f"SEARCH export_requests USING COVERING INDEX {HISTORY[query]} "), keys
+        assert "id<?" in keys[0] or address == url
+        assert len(keys) == 1
+        assert all(PRIMARY_KEY in row[0] for row in rows)
+
+
+def _next(url, export):
+    cursor = base64.urlsafe_b64encode(b"o" + export.pk.bytes).decode().rstrip("=")
+    return f"{url}&cursor={cursor}"
+
+
+def test_costs_and_estimates_are_read_by_their_indexes(api, project, export):
+    for by in ("day", "project", "status"):
+        assert indexes_of(partial(api.get, f"/api/exports/costs?groupBy={by}")) == ["exports_costs"]
+    assert indexes_of(lambda: estimate(project=project, codec="h264")) == ["exports_estimate"]
 
 
 def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
@@ -96,6 +131,10 @@ def test_holders_the_line_and_lanes_are_read_by_their_indexes(export, user):
     ]
     assert indexes_of(lambda: look(user.pk, now=NOW)) == ["exports_first", "exports_lane"]
     assert indexes_of(lambda: free_place(user.pk, now=NOW)) == ["exports_line", SLOT]
+
+
+def test_the_pending_exports_of_a_user_are_counted_by_their_index(export, user):
+    assert indexes_of(lambda: services.check_quota(user.pk)) == ["exports_lane", "exports_lane"]
 
 
 def test_the_place_in_the_line_is_counted_in_the_indexes_alone(export):
@@ -166,5 +205,5 @@ def test_creating_and_freeing_are_as_many_indexed_queries_at_any_length(crowd, p
         indexes = set(indexes_of(free))
     # Those of indexes_of itself, which explains them, are among them.
     explained = sum("EXPLAIN" in query["sql"] for query in freed.captured_queries)
-    assert (len(created), len(freed) - explained) == (9, 18)
+    assert (len(created), len(freed) - explained) == (11, 16)
     assert indexes <= {PRIMARY_KEY, SLOT, "exports_line", "exports_first", "exports_lane"}

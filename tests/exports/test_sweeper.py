@@ -1,13 +1,17 @@
 import asyncio
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.utils import timezone
 
 from exports import sweeper
 from exports.models import ExportRequest, Project
+from renderhub.models import RevokedToken
+from tests.conftest import NOW
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +38,13 @@ def test_a_job_that_fails_does_not_end_the_sweep(monkeypatch):
 
     monkeypatch.setattr("exports.services.handle_due", broken)
     sweeper.sweep()
+
+
+def test_refresh_tokens_that_have_expired_are_forgotten(db, queue_of_sweeper):
+    RevokedToken.objects.create(jti="old", expires_at=NOW)
+    RevokedToken.objects.create(jti="new", expires_at=timezone.now() + timedelta(days=1))
+    sweeper.sweep()
+    assert [token.jti for token in RevokedToken.objects.all()] == ["new"]
 
 
 async def test_the_loop_runs_until_it_is_told_to_stop(monkeypatch):

@@ -9,7 +9,7 @@ import renderhub.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("exports", "0003_existing_exports"),
+        ("exports", "0006_history"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
