@@ -25,7 +25,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from benchmarks.line import database, plan_of
-from tests.databases.servers import SERVERS
+from tests.databases.servers import SERVERS, Database
 
 RESULT: Final = Path(__file__).parent.parent / "build"
 SIZES: Final = (1_000, 1_000_000)
@@ -55,10 +55,10 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many exports")
     parser.add_argument("--on", choices=["sqlite", "postgresql"], help="a server of the run's own")
     options = parser.parse_args()
-    server = SERVERS[options.on]() if options.on else contextlib.nullcontext({})
-    with server as environment, contextlib.ExitStack() as open_databases:
+    server = SERVERS[options.on]() if options.on else contextlib.nullcontext(Database(environment={}))
+    with server as running, contextlib.ExitStack() as open_databases:
         # As it is for a client that asks now and then.
-        os.environ.update({"LIMIT_READS": "100000000/m", **environment})
+        os.environ.update({"LIMIT_READS": "100000000/m", **running.environment})
         vendor = open_databases.enter_context(database())
         shelves = [Shelf(size, open_databases) for size in options.sizes]
         figures = {name: measure(shelves, query, options.repeats) for name, query in FILTERS.items()}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,8 +11,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from exports.compositions import known_compositions
-from exports.props import props_errors, schema_error
-from renderhub.problems import pointer_part
+from exports.props import PropsTooDeepError, PropsTooLargeError, check_limits, schema_error
+from renderhub.problems import Problem, pointer_part
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -37,9 +38,7 @@ class PropsField(serializers.JSONField):
         """Refuse whatever is no object."""
         if not isinstance(data, dict):
             raise serializers.ValidationError("Props must be a JSON object.")
-        errors = props_errors(data, None)
-        if errors:
-            raise serializers.ValidationError([message for _, message in errors])
+        refuse_beyond_limits(data)
         return super().to_internal_value(data)
 
 
@@ -84,6 +83,16 @@ class MetadataField(serializers.JSONField):
         if errors:
             raise serializers.ValidationError(errors)
         return data
+
+
+def refuse_beyond_limits(props: dict[str, Any]) -> None:
+    """Refuse props that are too large or too deep, with problems of their own."""
+    try:
+        check_limits(props)
+    except PropsTooLargeError as error:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "props-too-large", str(error)) from error
+    except PropsTooDeepError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "props-too-deep", str(error)) from error
 
 
 def validate_serve_url(value: str) -> None:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from exports.models import Codec, ExportRequest
 from exports.representations import iso
 from exports.serializers.fields import MetadataField
-from exports.states import Status
+from exports.states import SHOWN
 
 
 class HistoryItemSerializer(serializers.Serializer[Any]):
@@ -22,7 +22,7 @@ class HistoryItemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField(source="composition_id")
     codec = serializers.ChoiceField(choices=Codec.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField()
     attempt = serializers.IntegerField()
     metadata = MetadataField()

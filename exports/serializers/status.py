@@ -8,7 +8,7 @@ from exports.models import Codec
 from exports.serializers.costs import CostPartsSerializer, DollarsField
 from exports.serializers.fields import MetadataField
 from exports.serializers.render_options import RenderOptionsSerializer
-from exports.states import Event, Status
+from exports.states import SHOWN, Event
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -41,7 +41,7 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     )
     renderOptions = RenderOptionsSerializer(help_text="What was asked for of how to render.")
     metadata = MetadataField()
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     queuePosition = serializers.IntegerField(
         allow_null=True,
@@ -85,7 +85,7 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     type = serializers.ChoiceField(choices=Event.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     attempt = serializers.IntegerField()
     detail = serializers.CharField(required=False)
 
