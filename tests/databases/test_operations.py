@@ -1,7 +1,7 @@
 """The services consist of the same single operations on each database.
 
-``tests/exports/test_interleavings.py`` goes through every order of these on SQLite. What it finds holds on the
-others, too, where the ORM makes the same of each service there.
+``tests/exports/test_interleavings.py`` goes through every order of these on SQLite. What it finds holds on
+the others, too, where the ORM makes the same of each service there.
 """
 
 import json
