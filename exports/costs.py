@@ -18,7 +18,7 @@ from django.db.models.functions import TruncDay
 
 from exports.models import ExportRequest, Project
 from exports.pricing import Architecture, Prices, prices_of
-from exports.states import RUNNING, Status
+from exports.states import RUNNING, SHOWN, Status
 
 CURRENCY: Final = "USD"
 
@@ -262,6 +262,7 @@ def costs_by(
     """
     rows = (
         ExportRequest.objects.filter(user_id=user_id, created_at__gte=after, created_at__lt=before)
+        .exclude(status=Status.STAGED)
         .annotate(key=_KEYS[group_by])
         .values("key", "status")
         .annotate(
@@ -287,7 +288,7 @@ def costs_by(
             groups.sort(key=lambda group: (-group.spent.total, str(group.key)))
             groups = _titled(groups[:MAX_GROUPS])
         case GroupBy.STATUS:
-            groups.sort(key=lambda group: [str(each) for each in Status].index(str(group.key)))
+            groups.sort(key=lambda group: [status for status, _ in SHOWN].index(str(group.key)))
     return total, groups
 
 

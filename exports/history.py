@@ -89,8 +89,9 @@ class History:
     """
 
     def __init__(self, user: User, filters: Filters) -> None:
-        own = ExportRequest.objects.visible_to(user)
         owner: Any = user.pk
+        # Of the keys alone, which an index holds: what else nobody may see is left out with the rows.
+        own = ExportRequest.objects.filter(user_id=owner, deleted__in=(False,))
         columns: dict[str, Any] = {"project_id": filters.project_id, "codec": filters.codec}
         columns = {name: value for name, value in columns.items() if value is not None}
         self._indexes = [_Index([own.filter(**{name: value})], "id") for name, value in columns.items()]
@@ -103,7 +104,7 @@ class History:
             pairs = MetadataPair.objects.filter(user_id=owner, key=key, value=value)
             self._indexes.append(_Index([pairs], "export_id"))
         self._indexes = self._indexes or [_Index([own], "id")]
-        self._rows = own.filter(**columns)
+        self._rows = ExportRequest.objects.visible_to(user).filter(**columns)
         after, before = filters.created_after, filters.created_before
         self._least = None if after is None else first_uuid7(after)
         self._end = None if before is None else first_uuid7(before)

@@ -83,13 +83,79 @@ class Project(models.Model):
         return self.title
 
 
+class BatchQuerySet(models.QuerySet["Batch"]):
+    """Batches, as seen by someone or as found by the sweeper."""
+
+    def visible_to(self, user: User) -> Self:
+        """Return the batches that belong to ``user`` and are committed."""
+        return self.filter(user_id=user.pk, stage__in=[Batch.Stage.COMMITTED, Batch.Stage.RELEASED])
+
+    def left_at(self, stage: "Batch.Stage", *, before: datetime) -> Self:
+        """Return the batches at a stage that were asked for up to a moment, the oldest first."""
+        return self.filter(stage=stage, created_at__lte=before).order_by("created_at")
+
+
+class Batch(models.Model):
+    """Many exports of one project that were asked for at once: all of them are recorded, or none.
+
+    Its rows are inserted as ``staged``. One update of the batch commits it, and only then do its rows begin
+    to wait. ``exports.services`` alone writes here.
+    """
+
+    class Stage(models.TextChoices):
+        """How far it is recorded."""
+
+        STAGED = "staged", "Rows are being inserted"
+        COMMITTED = "committed", "All rows are there; they begin to wait"
+        RELEASED = "released", "All rows wait, or have gone on"
+        DISCARDED = "discarded", "Given up before it was committed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="batches")
+    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, related_name="batches")
+    stage = models.CharField(max_length=10, choices=Stage, default=Stage.STAGED)
+    total = models.PositiveIntegerField(help_text="How many rows were sent.")
+    accepted = models.PositiveIntegerField(help_text="How many of them are exports.")
+    refusals = models.JSONField(default=list, blank=True, help_text="What is wrong with the others.")
+    plan = models.CharField(max_length=64, help_text="What its rows were made of besides the request.")
+    idempotency_key = models.CharField(  # null: none, and unique where there is one
+        max_length=150, null=True, blank=True, unique=True, help_text="Its creation's key, as user:hash."
+    )
+    request_hash = models.CharField(max_length=64, blank=True)
+    key_expires_at = models.DateTimeField(null=True, blank=True, help_text="When the key is forgotten.")
+    created_at = models.DateTimeField()
+    committed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        db_table = "batches"
+        verbose_name_plural = "batches"
+        indexes = [
+            # Read by: the sweeper, for batches to release or to discard.
+            models.Index(fields=["stage", "created_at"], name="batches_stage"),
+            # Read by: creation with a key, on MongoDB, which can't look up by its unique indexes: they are
+            # partial.
+            models.Index(fields=["idempotency_key"], name="batches_key"),
+            # Read by: the sweeper, for keys to forget.
+            models.Index(fields=["key_expires_at"], name="batches_key_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.id}"
+
+
 class ExportQuerySet(models.QuerySet["ExportRequest"]):
     """Exports, as seen by someone or as found by the sweeper."""
 
     def visible_to(self, user: User) -> Self:
-        """Return the exports that belong to ``user`` and are not deleted."""
+        """Return the exports of ``user``: none that are deleted, or of a batch that isn't committed."""
         # Said so because SQLite uses no index for "not deleted".
-        return self.filter(user_id=user.pk, deleted__in=(False,))
+        return self.filter(user_id=user.pk, deleted__in=(False,)).exclude(status=Status.STAGED)
+
+    def staged(self, batch: Batch) -> Self:
+        """Return the rows of a batch that nobody may see yet."""
+        return self.filter(batch_id=batch.pk, status=Status.STAGED)
 
     def due(self, now: datetime) -> Self:
         """Return the running exports that the sweeper must look at, the longest due first.
@@ -136,6 +202,11 @@ class ExportRequest(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports", db_index=False
     )
+
+    batch = models.ForeignKey(
+        Batch, on_delete=models.SET_NULL, null=True, blank=True, related_name="exports", db_index=False
+    )
+    row = models.PositiveIntegerField(null=True, blank=True, help_text="Its number in the batch, from 1.")
 
     # What was asked for, copied so that a later change of the project changes nothing here.
     title = models.CharField(max_length=200)
@@ -215,6 +286,12 @@ class ExportRequest(models.Model):
     worker_mb_ms = models.PositiveBigIntegerField(
         default=0, help_text="The worker's memory in MB times its milliseconds, over those messages."
     )
+    # What makes a repeated request find what the first one has made.
+    idempotency_key = models.CharField(  # null: none, and unique where there is one
+        max_length=150, null=True, blank=True, unique=True, help_text="Its creation's key, as user:hash."
+    )
+    request_hash = models.CharField(max_length=64, blank=True)
+    key_expires_at = models.DateTimeField(null=True, blank=True, help_text="When the key is forgotten.")
 
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(help_text="When a person last asked for it.")
@@ -261,6 +338,13 @@ class ExportRequest(models.Model):
             models.Index(
                 fields=["updated_at"], name="exports_notify", condition=models.Q(notify_pending=True)
             ),
+            # Read by: a batch's page and its release.
+            models.Index(fields=["batch", "status", "row"], name="exports_batch"),
+            # Read by: creation with a key, on MongoDB, which can't look up by its unique indexes: they are
+            # partial.
+            models.Index(fields=["idempotency_key"], name="exports_key"),
+            # Read by: the sweeper, for keys to forget.
+            models.Index(fields=["key_expires_at"], name="exports_key_expiry"),
         ]
 
     def __str__(self) -> str:

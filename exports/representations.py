@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 
 from exports.costs import CURRENCY, spent_on, still_to_come
-from exports.models import ExportRequest
-from exports.states import RUNNING, Status
+from exports.models import Batch, ExportRequest
+from exports.states import RUNNING, SHOWN, Status
 from exports.storage import file_name_of, output_urls
 
 _HUNDRED_MILLIONTH: Final = Decimal("0.00000001")
@@ -75,6 +75,63 @@ def at_present(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
 def has_output(export: ExportRequest) -> bool:
     """Tell whether there is a file."""
     return export.status == Status.COMPLETED and export.output_at is not None
+
+
+MAX_FAILURES: Final = 100
+"""How many failures of a batch one page lists."""
+
+
+def batch_of(batch: Batch, *, after_row: int = 0) -> dict[str, Any]:
+    """Return how a committed batch stands, JSON-ready, in two queries at any number of rows.
+
+    Args:
+        batch: the batch.
+        after_row: the failures are listed from behind this row on.
+    """
+    exports = ExportRequest.objects.filter(batch_id=batch.pk).exclude(status=Status.STAGED)
+    sums = {
+        row["status"]: row
+        for row in exports.order_by().values("status").annotate(count=Count("pk"), progress=Sum("progress"))
+    }
+    left = batch.accepted - sum(row["count"] for row in sums.values())
+    counts = {status: sums.get(status, {}).get("count", 0) for status, _ in SHOWN}
+    if batch.stage == Batch.Stage.COMMITTED:
+        # A moment later these wait too.
+        counts[Status.PENDING] += left
+    there = sum(counts.values())
+    failed = exports.filter(status=Status.FAILED, row__gt=after_row).order_by("row")
+    failures = list(
+        failed.values_list("row", "pk", "error_code", "error_message", "retryable")[: MAX_FAILURES + 1]
+    )
+    return {
+        **batch_answer(batch),
+        "counts": counts,
+        "progress": round(sum(row["progress"] for row in sums.values()) / there, 4) if there else 0.0,
+        "failures": [
+            {
+                "row": row,
+                "exportId": str(export_id),
+                "errorCode": code,
+                "errorMessage": message,
+                "retryable": retryable,
+            }
+            for row, export_id, code, message, retryable in failures[:MAX_FAILURES]
+        ],
+        "nextAfterRow": failures[MAX_FAILURES - 1][0] if len(failures) > MAX_FAILURES else None,
+    }
+
+
+def batch_answer(batch: Batch) -> dict[str, Any]:
+    """Return what never changes of a committed batch, JSON-ready."""
+    return {
+        "batchId": str(batch.pk),
+        "projectId": str(batch.project_id) if batch.project_id else None,
+        "total": batch.total,
+        "accepted": batch.accepted,
+        "refused": batch.total - batch.accepted,
+        "errors": batch.refusals,
+        "createdAt": iso(batch.created_at),
+    }
 
 
 def queue_position(export: ExportRequest) -> int | None:

@@ -50,7 +50,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return None
     status = HTTPStatus(response.status_code)
     if isinstance(error, exceptions.ValidationError):
-        error = invalid(_flat(error.detail))
+        error = invalid(flat_errors(error.detail))
     if isinstance(error, Problem):
         body = problem(status, str(error.get_codes()), str(error.detail), **error.extra)
     elif isinstance(error, exceptions.APIException):
@@ -156,14 +156,14 @@ def _headers(response: Response) -> dict[str, str]:
     return {name: value for name, value in response.items() if name in {"WWW-Authenticate", "Retry-After"}}
 
 
-def _flat(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+def flat_errors(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Yield each error with the JSON pointer (RFC 6901) of the field that it belongs to."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            yield from _flat(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
+            yield from flat_errors(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
             nested = isinstance(inner, Mapping | list)
-            yield from _flat(inner, f"{pointer}/{position}" if nested else pointer)
+            yield from flat_errors(inner, f"{pointer}/{position}" if nested else pointer)
     else:
         yield pointer, str(detail)

@@ -1,5 +1,6 @@
 """Primary keys of our own models: UUIDs of version 7, ordered by time (RFC 9562, section 5.7)."""
 
+import hashlib
 import itertools
 import os
 import random
@@ -32,3 +33,19 @@ def first_uuid7(since: datetime) -> uuid.UUID:
     # Rounded up: what has the millisecond of a moment inside it, was made before it.
     milliseconds = -((_EPOCH - since) // _MILLISECOND)
     return uuid.UUID(int=max(milliseconds, 0) << 80)
+
+
+def row_id(batch_id: uuid.UUID, row: int) -> uuid.UUID:
+    """Return the UUID of one row of a batch: always the same, of the batch's moment, in the rows' order.
+
+    Args:
+        batch_id: a UUID of version 7.
+        row: below 4096; it takes the place of the first random bits.
+    """
+    rest = hashlib.sha256(batch_id.bytes + row.to_bytes(2, "big")).digest()[:8]
+    return _version_7((batch_id.int >> 80 << 80) | (row << 64) | int.from_bytes(rest, "big"))
+
+
+def _version_7(value: int) -> uuid.UUID:
+    value &= ~(0xF << 76) & ~(0x3 << 62)
+    return uuid.UUID(int=value | (0x7 << 76) | (0x2 << 62))

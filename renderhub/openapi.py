@@ -22,12 +22,21 @@ and one of `invalid` and `invalid-query` (with `errors`), `parse-error`, `not-au
 `permission-denied`, `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`,
 `body-too-large`, `length-required`, `unsupported-media-type`, `rate-limited` (with `violatedPolicies`),
 `quota-exceeded` (with `pending` and `limit`), `internal-error` (with `errorId`, which finds it in the
-server's log), `storage-unreachable`; of the webhooks `signature`, `malformed-webhook`, `unknown-export`.
+server's log), `storage-unreachable`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
+`idempotency-key-reused`, `idempotency-key-in-use`, `batch-invalid` (with `errors`); of the webhooks
+`signature`, `malformed-webhook`, `unknown-export`.
 
 Calls are counted, for each user, or for each address where nobody is signed in. Every answer to a counted
 call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how many are left and for how many
 seconds, as draft-ietf-httpapi-ratelimit-headers has it. Beyond that it is answered by 429 and `Retry-After`.
 """
+
+_PARAMETERS: Final = {
+    "projectId": "The id of a project, as createProject and listProjects give it.",
+    "exportId": "The id of an export, as createExport and listExports give it.",
+    "batchId": "The id of a batch, as createBatch gives it.",
+    "format": "The same as the header Accept.",
+}
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
@@ -48,9 +57,12 @@ _SCHEMAS: Final = {
             "detail": {"type": "string", "description": "One or two sentences for whoever meets it."},
             "errors": {
                 "type": "array",
-                "description": "Of the types invalid and invalid-query: all that is wrong.",
+                "description": "Of the types invalid, invalid-query and batch-invalid: all that is wrong.",
                 "items": {"$ref": "#/components/schemas/FieldError"},
             },
+            "total": {"type": "integer", "description": "Of batch-invalid: how many rows were sent."},
+            "accepted": {"type": "integer", "description": "Of batch-invalid: how many are right."},
+            "refused": {"type": "integer", "description": "Of batch-invalid: how many are wrong."},
             "exportStatus": {"type": "string", "description": "Of the type wrong-status: the present one."},
             "violatedPolicies": {
                 "type": "array",
@@ -82,6 +94,7 @@ _SCHEMAS: Final = {
             },
             "parameter": {"type": "string", "description": "The name of the parameter in the query."},
             "detail": {"type": "string", "description": "What is wrong with it."},
+            "row": {"type": "integer", "description": "Of a batch: its row; the pointer is within that."},
         },
     },
 }
@@ -118,6 +131,9 @@ def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 if name == "TooManyRequests" and response is not reference:
                     # The call has a further reason of its own.
                     response["headers"] = _references("headers", _HEADERS)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] in _PARAMETERS:
+                    parameter["description"] = _PARAMETERS[parameter["name"]]
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
 
@@ -130,7 +146,8 @@ def _names_of(path: str, method: str, operation: dict[str, Any]) -> Iterator[str
         yield "Unauthorized"
     if "cookieAuth" in schemes and method != "get":
         yield "Forbidden"
-    if "{" in path:
+    # Django REST framework answers so to a format that there isn't, too.
+    if "{" in path or any(parameter["name"] == "format" for parameter in operation.get("parameters", ())):
         yield "NotFound"
     yield from ("TooManyRequests", "ServiceUnavailable")
 
@@ -140,7 +157,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "BadRequest": (
         HTTPStatus.BAD_REQUEST,
         "invalid",
-        "The body is no JSON (parse-error), or not what the call takes (invalid).",
+        "The body is no JSON (parse-error), or not what the call takes (invalid); or what the "
+        "`Idempotency-Key` holds is none (idempotency-key-invalid).",
         "The request is not valid; errors says where.",
         {"errors": [{"pointer": "/codec", "detail": '"betamax" is not a valid choice.'}]},
     ),
@@ -168,7 +186,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "ContentTooLarge": (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body-too-large",
-        "The body is larger than the server reads.",
+        "The body is larger than the server reads (body-too-large), or its props are larger than can be "
+        "handed on to Remotion (props-too-large).",
         "A body holds 1,000,000 bytes at the most. Put large data at a URL.",
         {},
     ),

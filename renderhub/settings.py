@@ -133,9 +133,10 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# What one request's body may hold: input props are 190,000 bytes at the most, and a batch travels as CSV or
-# JSON.
+# What one request's body may hold: input props are 190,000 bytes at the most, and a batch has up to 1,000
+# rows.
 MAX_BODY_BYTES = 1_000_000
+MAX_BATCH_BYTES = 10_000_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # --- Records ------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "CAMELIZE_NAMES": True,
     "ENUM_NAME_OVERRIDES": {
-        "StatusEnum": "exports.states.Status",
+        "StatusEnum": "exports.states.SHOWN",
         "EventEnum": "exports.states.Event",
         "CodecEnum": "exports.models.Codec",
     },

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers import examples
 from exports.serializers.costs import CostPartsSerializer, DollarsField
 from exports.serializers.fields import MetadataField
 from exports.serializers.render_options import RenderOptionsSerializer
-from exports.states import Event, Status
+from exports.states import SHOWN, Event
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -27,6 +29,7 @@ class CostSerializer(serializers.Serializer[Any]):
     parts = CostPartsSerializer(help_text="What the amount is made of.")
 
 
+@extend_schema_serializer(examples=[OpenApiExample("completed", value=examples.STATUS, response_only=True)])
 class ExportStatusSerializer(serializers.Serializer[Any]):
     """Describes what :func:`exports.representations.status_of` returns."""
 
@@ -41,7 +44,7 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     )
     renderOptions = RenderOptionsSerializer(help_text="What was asked for of how to render.")
     metadata = MetadataField()
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     queuePosition = serializers.IntegerField(
         allow_null=True,
@@ -85,11 +88,14 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     type = serializers.ChoiceField(choices=Event.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     attempt = serializers.IntegerField()
     detail = serializers.CharField(required=False)
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("processing", value=examples.TIMELINE, response_only=True)]
+)
 class TimelineSerializer(serializers.Serializer[Any]):
     """Every move of an export, oldest first."""
 

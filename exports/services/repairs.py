@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from exports import failures, renders
+from exports.idempotency import FORGOTTEN
 from exports.models import ExportRequest
 from exports.queue import MessageQueue
 from exports.services.ends import notify_of_end
@@ -135,3 +136,16 @@ def notify_left_over(*, now: datetime, limit: int = 500) -> int:
         notify_of_end(export, now=now)
         count += 1
     return count
+
+
+def forget_keys(*, now: datetime, limit: int = 1000) -> int:
+    """Forget the idempotency keys that have been kept long enough, and return of how many exports.
+
+    Args:
+        now: the present moment.
+        limit: how many exports to look at.
+    """
+    expired = ExportRequest.objects.filter(key_expires_at__lte=now).order_by("key_expires_at")
+    # By their ids, since an update can't have a limit.
+    ids = list(expired.values_list("pk", flat=True)[:limit])
+    return ExportRequest.objects.filter(pk__in=ids).update(**FORGOTTEN) if ids else 0

@@ -18,26 +18,29 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exports import queue, services
+from exports.idempotency import KeyReusedError
 from exports.models import ExportRequest, Project
 from exports.representations import at_present, facts_of, has_output
+from exports.serializers import examples
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
-from exports.views.shared import QUOTA_EXCEEDED, conflict, is_known, over_quota, seen_by, weak_tag
+from exports.views.shared import (
+    IDEMPOTENCY_KEY,
+    QUOTA_EXCEEDED,
+    REPLAYED,
+    UNPROCESSABLE,
+    asked_key,
+    conflict,
+    is_known,
+    over_quota,
+    reused,
+    seen_by,
+    weak_tag,
+)
 from renderhub.openapi import refusal
 from renderhub.problems import Problem
 
 log = structlog.get_logger(__name__)
-
-_ACCEPTED = OpenApiExample(
-    "accepted",
-    value={
-        "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
-        "status": "pending",
-        "queueMessageId": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-        "attempt": 1,
-        "createdAt": "2026-01-02T03:04:05.678000Z",
-    },
-)
 
 
 _FILE_STAYS: Final = "The file can't be deleted at the moment, so the export stays. Ask again in a while."
@@ -58,6 +61,7 @@ class ExportCreateView(APIView):
             "Nothing is recorded unless all of it is right."
         ),
         tags=["exports"],
+        parameters=[IDEMPOTENCY_KEY],
         request=ExportOrderSerializer,
         examples=[
             OpenApiExample("as the project is", value={}, request_only=True),
@@ -73,27 +77,33 @@ class ExportCreateView(APIView):
             202: OpenApiResponse(
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
-                examples=[_ACCEPTED],
+                examples=[OpenApiExample("accepted", value=examples.ACCEPTED)],
             ),
             **QUOTA_EXCEEDED,
+            **UNPROCESSABLE,
         },
     )
     def post(self, request: Request, project_id: UUID) -> Response:
         """Record an export and put it on the queue. Everything in the body is optional."""
         project = get_object_or_404(Project.objects.visible_to(request.user), pk=project_id)
-        order = ExportOrderSerializer(data=request.data, context={"project": project})
-        order.is_valid(raise_exception=True)
+        key = asked_key(request, [str(project_id), request.data])
+        headers = {}
         try:
+            # Before the body is checked, for the project may have changed since.
+            services.look_for_created(key=key)
+            order = ExportOrderSerializer(data=request.data, context={"project": project})
+            order.is_valid(raise_exception=True)
             export = services.create_export(
-                project=project, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
+                project=project, key=key, queue=queue.get_queue(), now=timezone.now(), **order.validated_data
             )
+        except services.AlreadyCreatedError as found:
+            export, headers = found.export, dict(REPLAYED)
         except services.QuotaExceededError as error:
             raise over_quota(error) from error
-        return Response(
-            ExportAcceptedSerializer(export).data,
-            status=HTTPStatus.ACCEPTED,
-            headers={"Location": request.build_absolute_uri(reverse("export-status", args=[export.pk]))},
-        )
+        except KeyReusedError as error:
+            raise reused(error) from error
+        headers["Location"] = request.build_absolute_uri(reverse("export-status", args=[export.pk]))
+        return Response(ExportAcceptedSerializer(export).data, status=HTTPStatus.ACCEPTED, headers=headers)
 
 
 class ExportStatusView(APIView):

@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.utils.http import parse_etags
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from exports import services
+from exports.idempotency import REUSED, IdempotencyKey, InvalidKeyError, KeyReusedError, read_key
 from exports.models import ExportRequest
-from renderhub.openapi import refusal
+from renderhub.openapi import Refusals, refusal
 from renderhub.problems import Problem
 
 
@@ -61,3 +64,47 @@ def over_quota(error: services.QuotaExceededError) -> Problem:
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", str(error), pending=error.pending, limit=error.limit
     )
+
+
+REPLAYED: Final = {"Idempotency-Replayed": "true"}
+"""The header of an answer that names what an earlier request with the same key has made."""
+
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Lets a request that wasn't answered be sent again: within 24 hours the same key (1 to 255 "
+    "visible characters, bare or in quotation marks; a UUID does) and the same body give the same answer, "
+    "with the header `Idempotency-Replayed: true` and what has changed meanwhile, and make nothing twice. "
+    "A key is of one user, and of one kind of request.",
+)
+
+
+def asked_key(request: Request, asked: Any) -> IdempotencyKey | None:
+    """Return the key of a request; ``None`` where it has none.
+
+    Args:
+        request: the request.
+        asked: what it asks, JSON-ready.
+
+    Raises:
+        Problem: the header holds no key.
+    """
+    try:
+        return read_key(request.headers.get("Idempotency-Key"), user=request.user, request=asked)
+    except InvalidKeyError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "idempotency-key-invalid", str(error)) from error
+
+
+def reused(error: KeyReusedError) -> Problem:
+    """Return the answer to a key that another request has used."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", str(error))
+
+
+UNPROCESSABLE: Final[Refusals] = refusal(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "idempotency-key-reused",
+    REUSED,
+    "Another request has used the `Idempotency-Key` (idempotency-key-reused), or the props are nested too "
+    "deeply (props-too-deep).",
+)

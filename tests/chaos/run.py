@@ -144,7 +144,6 @@ class Run:
                 accounts,
                 self._ledger,
                 api_port=system.api_port,
-                find=lambda composition: self._ask(records.find, composition),
             )
             await self._go_through(system, users, queue, renderer, records)
             exports = await self._ask(records.exports)

@@ -417,7 +417,9 @@ def test_costs_are_as_many_queries_at_any_number_of_exports(api, user, by, queri
 def test_every_status_has_its_place_among_the_groups(api, project):
     for each in Status:
         put(project, status=each)
-    assert [group["key"] for group in spent(api, groupBy="status")["groups"]] == list(Status)
+    # Nobody sees the rows of a batch that isn't committed.
+    shown = [each for each in Status if each is not Status.STAGED]
+    assert [group["key"] for group in spent(api, groupBy="status")["groups"]] == shown
 
 
 def test_a_report_counts_its_worker_time_and_moves_nothing(export, report):

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from exports import services
 from exports.costs import estimate
-from exports.models import ExportRequest
-from exports.representations import queue_position
+from exports.models import Batch, ExportRequest
+from exports.representations import batch_of, queue_position
 from exports.services.line import free_place, look, look_at_all
 from exports.states import Status
 from lambda_worker.contract import RenderStarted, RenderSuccess
@@ -98,6 +98,17 @@ def test_the_sweepers_looks_are_answered_by_their_indexes(export, sent):
     assert indexes_of(lambda: services.notify_left_over(now=NOW)) == ["exports_notify"]
     assert indexes_of(lambda: look_at_all(now=NOW)) == ["exports_lane"]
     assert indexes_of(lambda: list(ExportRequest.objects.with_output_before(NOW))) == ["exports_outputs"]
+    assert indexes_of(lambda: services.forget_keys(now=NOW)) == ["exports_key_expiry"]
+    for stage in Batch.Stage:
+        left = Batch.objects.left_at(stage, before=NOW)[:20]
+        assert "batches_stage" in left.explain()
+        assert "TEMP B-TREE" not in left.explain()
+
+
+def test_a_batchs_page_and_its_release_are_read_by_their_index(user, project):
+    batch = Batch.objects.create(user=user, project=project, total=1, accepted=1, created_at=NOW)
+    assert set(indexes_of(lambda: batch_of(batch))) == {"exports_batch"}
+    assert indexes_of(lambda: services.batches._release(batch)) == ["exports_batch"]
 
 
 def test_a_claim_is_answered_by_the_primary_key(export):
