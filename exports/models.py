@@ -103,7 +103,7 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
 
     def waiting(self) -> Self:
         """Return the exports that wait for a slot, in the order in which each user's own go."""
-        # None has a slot, but PostgreSQL takes the index's order only where the order names each of its columns
+        # None has a slot, but PostgreSQL takes the index's order only where that names each of its columns
         # that isn't compared with a value.
         return self.filter(status=Status.PENDING, slot=None).order_by("slot", "priority", "queued_at", "id")
 
