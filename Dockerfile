@@ -7,9 +7,9 @@
 #
 # Before a version goes into service, once:   python manage.py migrate
 #
-# GRANIAN_WORKERS is the number of processes of a container; the API's run eight threads each, so that one container
-# holds eight database connections for each of them. (No GRANIAN_BLOCKING_THREADS: it would keep the sockets from
-# starting.) SIGTERM ends granian and the sweeper gracefully.
+# GRANIAN_WORKERS is the number of processes of a container; more than one want REDIS_URL. The API's run eight threads
+# each, so that one container holds eight database connections for each of them. (No GRANIAN_BLOCKING_THREADS: it would
+# keep the sockets from starting.) SIGTERM ends granian and the sweeper gracefully.
 #
 # It speaks HTTP/1.1 alone, as load balancers do to what is behind them: over HTTP/2 a body can come without its
 # length, and Django REST framework takes such a one for empty.

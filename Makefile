@@ -29,7 +29,7 @@ test-databases: install ## Run all tests on SQLite, PostgreSQL and MongoDB (ON=n
 test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 	@$(VENV)/pytest -m "not slow"
 
-chaos: install ## Break everything while 2,000 exports run (CHAOS_EXPORTS=, CHAOS_SEED=), and count what was kept
+chaos: install ## Break everything while 2,000 exports run, and count what was kept (CHAOS_DATABASE=, _EXPORTS=, _SEED=)
 	@$(VENV)/python -m tests.chaos
 
 check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \

@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repeats", type=int, default=30, help="measurements of each step")
     options = parser.parse_args()
-    with _database() as vendor:
+    with database() as vendor:
         results = {}
         for waiting, users in SHAPES:
             line = Line(waiting=waiting, users=users)
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def database() -> Iterator[str]:
     """Set Django up with an empty database of its own; yield what kind it is."""
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renderhub.settings")
@@ -173,6 +173,10 @@ class Line:
             "look at one user's lane": (
                 lambda: None,
                 lambda _: look(self.projects[-1].user_id, now=self.now),
+            ),
+            "count a user's pending exports": (
+                lambda: None,
+                lambda _: services.check_quota(self.projects[-1].user_id),
             ),
             "tell the place in the line": (lambda: last, queue_position),
             "sweep: what is due": (

@@ -162,6 +162,10 @@ class Bench:
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            # One user asks as often as the server can answer.
+            "LIMIT_READS": "100000000/m",
+            "LIMIT_EXPORTS": "100000000/m",
+            "MAX_PENDING_PER_USER": "100000000",
             "REMOTION_SQS_QUEUE_URL": queue_url,
             # Nothing here reads or writes it, but it must be set.
             "REMOTION_SQS_DLQ_URL": f"{queue_url}-dlq",

@@ -14,8 +14,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from exports import failures, queue, services
-from exports.models import ExportRequest, Pause, Project, Render
+from exports.models import Batch, ExportRequest, Pause, Project, Render
 from exports.representations import queue_positions
+from exports.states import Status
 from renderhub.admin import ReadOnly, log_changes
 
 _MAX_NAMED: Final = 20
@@ -60,12 +61,16 @@ class ExportRequestAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         "error_code",
         "created_at",
     ]
-    list_filter = ["status", "priority", "codec", "error_code"]
+    list_filter = ["status", "priority", "codec", "error_code", "deleted"]
     list_select_related = ["user"]
     search_fields = ["title", "user__username", "render_id", "error_message"]
     date_hierarchy = "created_at"
     actions = ["cancel", "retry"]
     inlines = [RenderInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExportRequest]:
+        """Return the exports, without the rows of batches that aren't committed."""
+        return super().get_queryset(request).exclude(status=Status.STAGED)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ExportRequest | None = None) -> list[str]:
         """Show every field, and the advice that belongs to the failure."""
@@ -193,6 +198,16 @@ class ExportRequestAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
             self.message_user(request, line, messages.WARNING)
         if len(lines) > _MAX_NAMED:
             self.message_user(request, f"… and {len(lines) - _MAX_NAMED} more.", messages.WARNING)
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
+    """The batches of all users, also those that aren't committed."""
+
+    list_display = ["id", "user", "project", "stage", "total", "accepted", "created_at", "committed_at"]
+    list_filter = ["stage"]
+    list_select_related = ["user", "project"]
+    search_fields = ["user__username", "project__title"]
 
 
 @admin.register(Project)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Annotated, Any, Final
 
 from lambda_worker import contract, signing
-from lambda_worker.contract import Short, Within
+from lambda_worker.wire import Short, Within
 from renderhub.problems import CONTENT_TYPE
 
 _PATH: Final = "/api/exports/webhook"

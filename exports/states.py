@@ -8,8 +8,9 @@ from django.db.models import TextChoices
 
 
 class Status(TextChoices):
-    """Where an export stands."""
+    """Where an export stands. ``STAGED`` is a row of a batch that isn't committed: nobody is shown it."""
 
+    STAGED = "staged", "Staged"
     PENDING = "pending", "Pending"
     PROCESSING = "processing", "Processing"
     COMPLETED = "completed", "Completed"
@@ -32,10 +33,13 @@ class Event(TextChoices):
     ATTEMPT_FAILED = "attempt_failed", "The attempt failed; a further one begins"
     CANCELLED = "cancelled", "Cancelled"
     RETRIED = "retried", "Asked for again"
+    DELETED = "deleted", "Deleted by its owner"
 
 
 _TARGETS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
+        # To pending: its batch is committed.
+        Status.STAGED: frozenset({Status.PENDING}),
         # To itself: it waited, and is given a slot.
         Status.PENDING: frozenset({Status.PENDING, Status.PROCESSING, Status.CANCELLED, Status.FAILED}),
         # To itself: the render's id becomes known, or the start is put off.
@@ -51,7 +55,10 @@ _TARGETS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 )
 
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
-RUNNING: Final = frozenset(Status) - ENDED
+RUNNING: Final = frozenset({Status.PENDING, Status.PROCESSING})
+SHOWN: Final = [(status.value, status.label) for status in Status if status in ENDED | RUNNING]
+"""The statuses that an export's owner can see, as choices."""
+
 RETRYABLE: Final = frozenset(status for status in ENDED if Status.PENDING in _TARGETS[status])
 
 

@@ -23,11 +23,8 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 1.0
 
-FORGET_EVERY: Final = 600
-"""In how many turns what has expired is deleted once: nothing waits for it."""
-
-DEAD_LETTERS_EVERY: Final = 30
-"""In how many turns the dead letters are looked at once: a look costs a request, and nothing waits for it."""
+RARE_EVERY: Final = 30
+"""In how many turns one looks at what nobody waits for: keys, and dead letters, which cost a request."""
 
 
 def sweep(turn: int = 0) -> None:
@@ -39,17 +36,21 @@ def sweep(turn: int = 0) -> None:
     queue = get_queue()
     jobs: dict[str, Callable[[datetime], object]] = {
         "handle_due": lambda now: services.handle_due(queue=queue, now=now),
+        "release_batches": lambda now: services.release_batches(now=now),
         "mend_line": lambda now: services.mend_line(queue=queue, now=now),
         "notify_left_over": lambda now: services.notify_left_over(now=now),
     }
-    if settings.REMOTION_SQS_DLQ_URL and turn % DEAD_LETTERS_EVERY == 0:
+    if settings.REMOTION_SQS_DLQ_URL and turn % RARE_EVERY == 0:
         jobs["handle_dead_letters"] = lambda now: services.handle_dead_letters(
             letters=get_dead_letters(), queue=queue, now=now
         )
-    if turn % FORGET_EVERY == 0:
-        jobs["forget_expired_tokens"] = lambda now: forget_expired_tokens(now=now)
     if settings.OUTPUT_RETENTION_DAYS:
         jobs["delete_expired_outputs"] = lambda now: services.delete_expired_outputs(now=now)
+    if turn % RARE_EVERY == 0:
+        jobs["forget_expired_tokens"] = lambda now: forget_expired_tokens(now=now)
+        jobs["forget_keys"] = lambda now: services.forget_keys(now=now)
+        jobs["forget_batch_keys"] = lambda now: services.forget_batch_keys(now=now)
+        jobs["delete_uncommitted_batches"] = lambda now: services.delete_uncommitted_batches(now=now)
     close_old_connections()
     for name, job in jobs.items():
         try:

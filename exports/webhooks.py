@@ -54,6 +54,8 @@ def receive(request: HttpRequest) -> HttpResponse:
         return JsonResponse({})
     try:
         answer = _apply(webhook)
+        if webhook.worker is not None:
+            services.keep_worker_use(export_id=webhook.export_id, use=webhook.worker)
     except services.ExportNotFoundError:
         log.warning("webhook.unknown_export", export_id=webhook.export_id, type=webhook.type)
         return problem_response(HTTPStatus.NOT_FOUND, "unknown-export", "There is no such export.")

@@ -1,6 +1,7 @@
 """The entry point of the Lambda function: SQS messages in, partial batch failures out."""
 
 import os
+import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, Protocol
@@ -24,6 +25,7 @@ class Context(Protocol):
     """What the worker asks of the context that Lambda passes."""
 
     aws_request_id: str
+    memory_limit_in_mb: int
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends this invocation."""
@@ -34,8 +36,11 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
     Source of both shapes: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
     """
+    begun = time.monotonic()
     invocation = Invocation(
         token=context.aws_request_id,
+        memory_mb=int(context.memory_limit_in_mb),
+        elapsed_s=lambda: time.monotonic() - begun,
         remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     return _worker().handle(event, invocation=invocation)

@@ -1,7 +1,7 @@
-"""Remotion Lambda as the worker sees it: start a render, look at its progress, cancel it.
+"""Remotion Lambda as the worker sees it: start a render or make a still, look at the progress, cancel.
 
 Requests are built by the PyPI client ``remotion-lambda``; the function is invoked here, not by the client's
-``render_media_on_lambda`` and ``get_render_progress``. Those count braces inside strings when they split the
+``render_media_on_lambda`` and its like. Those count braces inside strings when they split the
 answer, so that an unbalanced one in an error text makes them fail on a sound answer; they then log it whole,
 input props included; and they drop the header that tells a crashed function from one that answered.
 
@@ -28,21 +28,18 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
-from remotion_lambda import (
-    LogLevel,
-    OutNameInputObject,
-    Privacy,
-    RemotionClient,
-    RenderMediaParams,
-    Webhook,
-)
+from remotion_lambda import RemotionClient, RenderMediaParams, RenderStillParams
 from remotion_lambda.exception import RemotionException
 
 from lambda_worker.contract import CustomData, RenderConfig, RenderCosts, RenderFailure
+from lambda_worker.payloads import media_params, still_params
 from lambda_worker.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 5
 START_TIMEOUT_S: Final = 60
+STILL_TIMEOUT_S: Final = 90
+"""Remotion answers a still when it is finished."""
+
 STATUS_TIMEOUT_S: Final = 20
 
 _MAX_PROPS_BYTES: Final = 193_976
@@ -110,6 +107,16 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Still(Started):
+    """A still that is finished."""
+
+    output_key: str | None
+    output_file: str
+    output_size_bytes: int | None
+    costs: RenderCosts | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What Remotion knows of a render.
 
@@ -137,14 +144,13 @@ class Remotion:
         *,
         session: Session,
         start_timeout_s: float = START_TIMEOUT_S,
+        still_timeout_s: float = STILL_TIMEOUT_S,
         status_timeout_s: float = STATUS_TIMEOUT_S,
     ) -> None:
         self._settings = settings
         self._session = session
-        # A start that got no answer may have been carried out: repeating it would pay for a second render.
-        self._once = Config(
-            connect_timeout=CONNECT_TIMEOUT_S, read_timeout=start_timeout_s, retries={"total_max_attempts": 1}
-        )
+        self._once = _never_repeated(start_timeout_s)
+        self._still_once = _never_repeated(still_timeout_s)
         self._repeatable = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=status_timeout_s,
@@ -155,6 +161,10 @@ class Remotion:
     @cached_property
     def _starter(self) -> Any:
         return self._session.client("lambda", region_name=self._settings.region, config=self._once)
+
+    @cached_property
+    def _still_maker(self) -> Any:
+        return self._session.client("lambda", region_name=self._settings.region, config=self._still_once)
 
     @cached_property
     def _reader(self) -> Any:
@@ -179,26 +189,37 @@ class Remotion:
             StartRefusedError: surely not started, and there is no use in trying again.
             StartUnknownError: the render may have been started.
         """
-        request = self._start_request(config, export_id=export_id, attempt=attempt, output_key=output_key)
-        try:
-            answer = self._invoke(self._starter, request)
-        except ClientError as error:
-            raise self._judge(error) from None
-        except _NEVER_CONNECTED as error:
-            raise NotStartedError(type(error).__name__) from None
-        except _NEVER_SIGNED as error:
-            raise _refused(str(error), code="access_denied") from None
-        except (BotoCoreError, _AnswerError) as error:
-            raise StartUnknownError(_word(error)) from None
-        if answer.get("type") == "error":
-            failure = self._failure(answer)
-            if _tells_of_throttling(failure):
-                raise NotStartedError("TooManyRequestsException")
-            raise StartRefusedError(failure, code=None)
-        render_id, bucket_name = answer.get("renderId"), answer.get("bucketName")
-        if not (isinstance(render_id, str) and isinstance(bucket_name, str)):
-            raise StartUnknownError("NoRenderId")
-        return Started(render_id=render_id, bucket_name=bucket_name)
+        params = media_params(
+            config,
+            bucket=self._settings.bucket,
+            output_key=output_key,
+            secret=self._settings.webhook_secret,
+            custom_data=CustomData(export_id=export_id, attempt=attempt),
+        )
+        return self._started(self._begin(self._starter, config, params))
+
+    def still(self, config: RenderConfig, *, output_key: str) -> Still:
+        """Make a still and wait for it: one request, never repeated, judged as that of :meth:`start` is.
+
+        The function's own error is the still's: it has run, and ended without a file.
+
+        Raises:
+            NotStartedError: surely not made; later, the same request may succeed.
+            StartRefusedError: surely not made, and there is no use in asking as it is.
+            StartUnknownError: the still may have been made, or may be yet.
+        """
+        params = still_params(config, bucket=self._settings.bucket, output_key=output_key)
+        answer = self._begin(self._still_maker, config, params)
+        started = self._started(answer)
+        size = _number(answer.get("sizeInBytes"))
+        return Still(
+            render_id=started.render_id,
+            bucket_name=started.bucket_name,
+            output_key=_text(answer.get("outKey")) or None,
+            output_file=_text(answer.get("output")),
+            output_size_bytes=None if size is None else int(size),
+            costs=_costs(answer.get("estimatedPrice")),
+        )
 
     def progress(self, *, render_id: str, bucket_name: str) -> Progress:
         """Look once at a render's progress, with ordinary retries.
@@ -233,7 +254,35 @@ class Remotion:
             config=self._repeatable,
         )
 
-    def _start_request(self, config: RenderConfig, *, export_id: str, attempt: int, output_key: str) -> str:
+    def _begin(
+        self, client: Any, config: RenderConfig, params: RenderMediaParams | RenderStillParams
+    ) -> dict[str, Any]:
+        """Send a request that begins a render, and return the function's answer if it is a happy one."""
+        request = self._request(config, params)
+        try:
+            answer = self._invoke(client, request)
+        except ClientError as error:
+            raise self._judge(error) from None
+        except _NEVER_CONNECTED as error:
+            raise NotStartedError(type(error).__name__) from None
+        except _NEVER_SIGNED as error:
+            raise _refused(str(error), code="access_denied") from None
+        except (BotoCoreError, _AnswerError) as error:
+            raise StartUnknownError(_word(error)) from None
+        if answer.get("type") == "error":
+            failure = self._failure(answer)
+            if _tells_of_throttling(failure):
+                raise NotStartedError("TooManyRequestsException")
+            raise StartRefusedError(failure, code=None)
+        return answer
+
+    def _started(self, answer: Mapping[str, Any]) -> Started:
+        render_id, bucket_name = answer.get("renderId"), answer.get("bucketName")
+        if not (isinstance(render_id, str) and isinstance(bucket_name, str)):
+            raise StartUnknownError("NoRenderId")
+        return Started(render_id=render_id, bucket_name=bucket_name)
+
+    def _request(self, config: RenderConfig, params: RenderMediaParams | RenderStillParams) -> str:
         props = json.dumps(config.input_props, separators=(",", ":"))
         if len(props) > _MAX_PROPS_BYTES or len(json.dumps(props)) > _MAX_LAUNCH_CHARS:
             raise _refused(
@@ -241,29 +290,9 @@ class Remotion:
                 "put large data at a URL and pass the URL.",
                 code="props_too_large",
             )
-        # Made anew for each start, since the client writes into it.
-        params = RenderMediaParams(
-            composition=config.composition_id,
-            input_props=config.input_props,
-            codec=config.codec,
-            bucket_name=self._settings.bucket,
-            out_name=OutNameInputObject(bucketName=self._settings.bucket, key=output_key),
-            privacy=Privacy.PRIVATE,
-            # The key belongs to this attempt, which is started once. A file there means that Lambda has run
-            # Remotion's queued launch twice; without overwriting, the twin would report a failure.
-            overwrite=True,
-            enable_cancellation=True,
-            # At "info", Remotion's function logs the input props.
-            log_level=LogLevel.WARN,
-            webhook=Webhook(
-                url=config.webhook_url,
-                secret=self._settings.webhook_secret,
-                # ASCII, as an id is: Remotion never gets a body with other characters through.
-                customData=CustomData(export_id=export_id, attempt=attempt).dump(),
-            ),
-        )
+        kind = "still" if isinstance(params, RenderStillParams) else "video-or-audio"
         try:
-            request: str = self._client(config.serve_url).construct_render_request(params, "video-or-audio")
+            request: str = self._client(config.serve_url).construct_render_request(params, kind)
         except RemotionException as error:
             raise _refused(str(error), code="start_refused") from None
         return request
@@ -327,6 +356,13 @@ class Remotion:
     def _clean(self, text: str, length: int) -> str:
         # Some of Remotion's errors quote its whole request, which carries the secret.
         return text.replace(self._settings.webhook_secret, "[secret]")[:length]
+
+
+def _never_repeated(read_timeout_s: float) -> Config:
+    # A start that got no answer may have been carried out: repeating it would pay for a second render.
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S, read_timeout=read_timeout_s, retries={"total_max_attempts": 1}
+    )
 
 
 class _AnswerError(Exception):

@@ -1,13 +1,15 @@
-"""The two steps of the worker. Each is short, and none waits for a render to finish."""
+"""The two steps of the worker. Each is short: none waits for a render to finish, unless it is a still's."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lambda_worker import contract
 from lambda_worker.callback import Callback
 from lambda_worker.contract import (
     Action,
+    Answer,
     PollMessage,
     RenderError,
     RenderProgress,
@@ -17,10 +19,12 @@ from lambda_worker.contract import (
     RenderTimeout,
     StartMessage,
     Webhook,
+    WorkerUse,
 )
 from lambda_worker.remotion import (
     CONNECT_TIMEOUT_S,
     START_TIMEOUT_S,
+    STILL_TIMEOUT_S,
     NotStartedError,
     Progress,
     ProgressUnknownError,
@@ -29,6 +33,7 @@ from lambda_worker.remotion import (
     Started,
     StartRefusedError,
     StartUnknownError,
+    Still,
 )
 from lambda_worker.telemetry import Metric, count, log
 
@@ -45,11 +50,19 @@ class Invocation:
 
     Attributes:
         token: Lambda's request id, under which this run may claim an attempt.
+        memory_mb: the function's memory.
+        elapsed_s: how many seconds it has taken.
         remaining_s: how many seconds Lambda still gives it.
     """
 
     token: str
+    memory_mb: int
+    elapsed_s: Callable[[], float]
     remaining_s: Callable[[], float]
+
+    def use(self) -> WorkerUse:
+        """Return what it has used of Lambda by now."""
+        return WorkerUse(ms=math.ceil(self.elapsed_s() * 1000), memory_mb=self.memory_mb)
 
     def time_left_s(self) -> float:
         """Return the seconds that may be spent on a webhook when nothing else follows."""
@@ -57,7 +70,14 @@ class Invocation:
 
     def time_left_before_start_s(self) -> float:
         """Return the seconds that may be spent before a start, so that it can still be made and reported."""
-        return self.time_left_s() - CONNECT_TIMEOUT_S - START_TIMEOUT_S - _REPORT_S
+        return self._time_left_before_s(START_TIMEOUT_S)
+
+    def time_left_before_still_s(self) -> float:
+        """Return the seconds that may be spent before a still, so that it can still be made and reported."""
+        return self._time_left_before_s(STILL_TIMEOUT_S)
+
+    def _time_left_before_s(self, request_s: float) -> float:
+        return self.time_left_s() - CONNECT_TIMEOUT_S - request_s - _REPORT_S
 
 
 def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, callback: Callback) -> None:
@@ -69,21 +89,32 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
         ContractError: the codec is unknown to this version; nothing was claimed.
     """
     config = message.render_config
-    key = contract.output_key(export_id=message.export_id, attempt=message.attempt, codec=config.codec)
+    key = contract.output_key(
+        export_id=message.export_id,
+        attempt=message.attempt,
+        codec=config.codec,
+        audio_codec=config.audio_codec,
+    )
+    is_still = config.codec in contract.STILLS
     claim = RenderStarted(
         export_id=message.export_id, attempt=message.attempt, token=invocation.token, version=message.version
     )
     answer = callback.post(
         config.webhook_url,
         claim,
-        time_left_s=invocation.time_left_before_start_s,
+        time_left_s=invocation.time_left_before_still_s if is_still else invocation.time_left_before_start_s,
         on_unknown=Action.SKIP,
     )
     if answer is None or answer.action is not Action.RENDER:
         log.info("render.skipped", reached=answer is not None)
         return
     try:
-        started = remotion.start(config, export_id=message.export_id, attempt=message.attempt, output_key=key)
+        if is_still:
+            begun: Started = remotion.still(config, output_key=key)
+        else:
+            begun = remotion.start(
+                config, export_id=message.export_id, attempt=message.attempt, output_key=key
+            )
     except StartUnknownError as error:
         # Neither "started" nor "not started" may be said: the claim runs out, or the render reports itself.
         log.error("render.start_unknown", reason=str(error))
@@ -94,7 +125,7 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
         throttled = RenderThrottled(
             export_id=message.export_id, attempt=message.attempt, token=invocation.token, reason=str(error)
         )
-        callback.post(config.webhook_url, throttled, time_left_s=invocation.time_left_s)
+        _post_last(throttled, config.webhook_url, invocation=invocation, callback=callback)
     except StartRefusedError as error:
         log.error("render.start_refused", code=error.code)
         count(Metric.STARTS_REFUSED)
@@ -106,11 +137,14 @@ def start(message: StartMessage, *, invocation: Invocation, remotion: Remotion, 
             code=error.code,
             retryable=None if error.code is None else False,
         )
-        callback.post(config.webhook_url, refused, time_left_s=invocation.time_left_s)
+        _post_last(refused, config.webhook_url, invocation=invocation, callback=callback)
     else:
-        log.info("render.started", render_id=started.render_id)
+        log.info("render.started", render_id=begun.render_id)
         count(Metric.RENDERS_STARTED)
-        _report(started, message, invocation=invocation, remotion=remotion, callback=callback)
+        if isinstance(begun, Still):
+            _report_still(begun, message, invocation=invocation, callback=callback)
+        else:
+            _report(begun, message, invocation=invocation, remotion=remotion, callback=callback)
 
 
 def _report(
@@ -127,15 +161,34 @@ def _report(
         bucket_name=started.bucket_name,
         token=invocation.token,
     )
-    answer = callback.post(
-        message.render_config.webhook_url,
+    answer = _post_last(
         first,
-        time_left_s=invocation.time_left_s,
+        message.render_config.webhook_url,
+        invocation=invocation,
+        callback=callback,
         on_unknown=Action.CANCEL,
     )
     if answer is not None and answer.action is Action.CANCEL:
         cancelled = remotion.cancel(render_id=started.render_id, bucket_name=started.bucket_name)
         log.info("render.cancelled" if cancelled else "render.cancel_failed", render_id=started.render_id)
+
+
+def _report_still(still: Still, message: StartMessage, *, invocation: Invocation, callback: Callback) -> None:
+    """Report the end of a still, of which Remotion sends no webhook of its own.
+
+    Where the API can't be reached, it finds the file when the claim runs out.
+    """
+    success = RenderSuccess(
+        export_id=message.export_id,
+        attempt=message.attempt,
+        render_id=still.render_id,
+        bucket_name=still.bucket_name,
+        output_key=still.output_key,
+        output_file=still.output_file,
+        output_size_bytes=still.output_size_bytes,
+        costs=still.costs,
+    )
+    _post_last(success, message.render_config.webhook_url, invocation=invocation, callback=callback)
 
 
 def poll(message: PollMessage, *, invocation: Invocation, remotion: Remotion, callback: Callback) -> None:
@@ -148,7 +201,20 @@ def poll(message: PollMessage, *, invocation: Invocation, remotion: Remotion, ca
         count(Metric.POLLS_FAILED)
         return
     log.info("poll.done", render_id=message.render_id, stage=progress.stage, progress=progress.fraction)
-    callback.post(message.webhook_url, _webhook(message, progress), time_left_s=invocation.time_left_s)
+    _post_last(_webhook(message, progress), message.webhook_url, invocation=invocation, callback=callback)
+
+
+def _post_last(
+    webhook: Webhook,
+    url: str,
+    *,
+    invocation: Invocation,
+    callback: Callback,
+    on_unknown: Action | None = None,
+) -> Answer | None:
+    """Send the last webhook of an invocation, which tells what the invocation has used."""
+    webhook = replace(webhook, worker=invocation.use())
+    return callback.post(url, webhook, time_left_s=invocation.time_left_s, on_unknown=on_unknown)
 
 
 def _webhook(message: PollMessage, progress: Progress) -> Webhook:
@@ -161,7 +227,10 @@ def _webhook(message: PollMessage, progress: Progress) -> Webhook:
                 bucket_name=message.bucket_name,
                 output_key=progress.output_key
                 or contract.output_key(
-                    export_id=message.export_id, attempt=message.attempt, codec=message.codec
+                    export_id=message.export_id,
+                    attempt=message.attempt,
+                    codec=message.codec,
+                    audio_codec=message.audio_codec,
                 ),
                 output_file=progress.output_file,
                 output_size_bytes=progress.output_size_bytes,

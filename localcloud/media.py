@@ -5,7 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from localcloud.errors import LocalCloudError
 from localcloud.paths import RENDERER
@@ -15,11 +15,17 @@ _TIMEOUT_S: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """The first video stream of a file, and the file's size."""
+    """The first video stream of a file, or its picture, and the file's sound, length and size.
+
+    Attributes:
+        audio_codec: of the first audio stream, ``None`` where there is none.
+        duration_s: of a picture it says nothing.
+    """
 
     codec: str
     width: int
     height: int
+    audio_codec: str | None
     duration_s: float
     size_bytes: int
 
@@ -28,10 +34,10 @@ def probe(path: Path) -> Video:
     """Read what ``path`` holds.
 
     Raises:
-        LocalCloudError: there is no ffprobe for this machine, or the file is no video.
+        LocalCloudError: there is no ffprobe for this machine, or the file is neither a video nor a picture.
     """
-    entries = "format=duration:stream=codec_name,width,height"
-    arguments = ["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", str(path)]
+    entries = "format=duration:stream=codec_type,codec_name,width,height"
+    arguments = ["-v", "error", "-show_entries", entries, "-of", "json", str(path)]
     problem = f"no ffprobe in {RENDERER / 'node_modules'}"
     # npm may have installed one for each C library; only the right one starts.
     for ffprobe in sorted(RENDERER.glob("node_modules/@remotion/compositor-*/ffprobe*")):
@@ -56,21 +62,18 @@ def probe(path: Path) -> Video:
     raise LocalCloudError(f"{path} could not be checked: {problem}")
 
 
-def _read(path: Path, answer: dict[str, object]) -> Video:
-    match answer:
-        case {"streams": [{"codec_name": str(codec), "width": int(width), "height": int(height)}, *_]}:
+def _read(path: Path, answer: dict[str, Any]) -> Video:
+    streams = {stream["codec_type"]: stream for stream in reversed(answer.get("streams", []))}
+    match streams.get("video"):
+        case {"codec_name": str(codec), "width": int(width), "height": int(height)}:
             pass
         case _:
-            raise LocalCloudError(f"{path} holds no video")
-    match answer:
-        case {"format": {"duration": str(duration)}}:
-            pass
-        case _:
-            raise LocalCloudError(f"{path} has no length")
+            raise LocalCloudError(f"{path} holds neither a video nor a picture")
     return Video(
         codec=codec,
         width=width,
         height=height,
-        duration_s=float(duration),
+        audio_codec=streams["audio"]["codec_name"] if "audio" in streams else None,
+        duration_s=float(answer.get("format", {}).get("duration", 0)),
         size_bytes=path.stat().st_size,
     )

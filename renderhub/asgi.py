@@ -13,8 +13,12 @@ http = get_asgi_application()
 from django.conf import settings  # noqa: E402  # the application must be set up first
 
 from exports import sweeper  # noqa: E402
+from exports.urls import BATCH_PATH  # noqa: E402
 from notifications.routing import websockets  # noqa: E402
 from renderhub.bodies import Receive, Scope, Send, limit_bodies  # noqa: E402
+from renderhub.checks import refuse_errors  # noqa: E402
+
+refuse_errors()
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +40,9 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": limit_bodies(http, max_bytes=settings.MAX_BODY_BYTES),
+        "http": limit_bodies(
+            http, max_bytes=settings.MAX_BODY_BYTES, larger={BATCH_PATH: settings.MAX_BATCH_BYTES}
+        ),
         "websocket": websockets,
         "lifespan": lifespan,
     }

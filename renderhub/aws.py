@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from django.conf import settings
 
@@ -35,9 +36,20 @@ def sqs() -> "SQSClient":
 
 
 @cache
-def s3(endpoint_url: str | None = None) -> "S3Client":
-    """Return the client for Amazon S3, at ``endpoint_url`` where browsers reach it at another address."""
-    config = _CONFIG.merge(Config(signature_version="s3v4"))
+def s3(endpoint_url: str | None = None, *, signed: bool = True) -> "S3Client":
+    """Return the client for Amazon S3.
+
+    Args:
+        endpoint_url: where browsers reach it, if that is another address than this process's.
+        signed: whether what it makes is signed.
+    """
+    config = _CONFIG.merge(Config(signature_version="s3v4" if signed else UNSIGNED))
     with _making:
         session = boto3.session.Session(region_name=settings.AWS_REGION)
-        return session.client("s3", config=config, endpoint_url=endpoint_url)
+        client = session.client("s3", config=config, endpoint_url=endpoint_url)
+        if client.meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            # Otherwise addresses that are handed out name us-east-1's host, which redirects a new bucket's
+            # readers to its region's: their signature fails there.
+            regional = config.merge(Config(s3={"addressing_style": "virtual"}))
+            client = session.client("s3", config=regional, endpoint_url=endpoint_url)
+        return client

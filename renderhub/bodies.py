@@ -1,6 +1,7 @@
 """What a request's body must be, before Django or Django REST framework sees it."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -34,31 +35,41 @@ class _TooLargeError(Exception):
     pass
 
 
-def limit_bodies(application: Application, *, max_bytes: int) -> Application:
-    """Wrap an ASGI application so that a larger body is answered with 413 and read no further."""
+def limit_bodies(
+    application: Application, *, max_bytes: int, larger: Mapping[re.Pattern[str], int] | None = None
+) -> Application:
+    """Wrap an ASGI application so that a larger body is answered with 413 and read no further.
+
+    Args:
+        application: what is wrapped.
+        max_bytes: what a body may hold.
+        larger: what it may hold at some paths.
+    """
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
         read = 0
+        limits = (each for path, each in (larger or {}).items() if path.fullmatch(scope["path"]))
+        limit = next(limits, max_bytes)
 
         async def counted() -> Mapping[str, Any]:
             nonlocal read
             event = await receive()
             if event["type"] == "http.request":
                 read += len(event.get("body", b""))
-                if read > max_bytes:
+                if read > limit:
                     raise _TooLargeError
             return event
 
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         try:
-            if declared.isdigit() and int(declared) > max_bytes:
+            if declared.isdigit() and int(declared) > limit:
                 raise _TooLargeError
             await application(scope, counted, send)
         except _TooLargeError:
-            await _refuse(send, max_bytes)
+            await _refuse(send, limit)
 
     return limited
 

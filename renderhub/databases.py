@@ -11,6 +11,10 @@ from pymongo.uri_parser import parse_uri
 MONGODB: Final = "renderhub.mongodb"
 """The engine's name for MongoDB."""
 
+_REACHED_S: Final = 5
+"""How long to look for a server that doesn't answer: the drivers' own 30 s, or minutes, would hold a request
+longer than any client waits."""
+
 _MONGODB_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 
 
@@ -37,6 +41,8 @@ def database(url: str) -> dict[str, Any]:
         raise refusal from None
     if found["ENGINE"] not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
         raise refusal
+    if found["ENGINE"] == "django.db.backends.postgresql":
+        found["OPTIONS"] = {"connect_timeout": _REACHED_S, **found.get("OPTIONS", {})}
     if found["ENGINE"] == "django.db.backends.sqlite3":
         # Several threads and processes write to one file: a writer takes its lock at the start and others
         # wait for it.
@@ -58,6 +64,5 @@ def _mongodb(url: str) -> dict[str, Any]:
     # What is acknowledged survives the loss of the primary. MongoDB's own default, but not on every cluster.
     options: dict[str, Any] = {} if given & {"w", "journal", "j"} else {"w": "majority", "journal": True}
     if "serverselectiontimeoutms" not in given:
-        # pymongo's own 30 s would hold a request longer than any client waits.
-        options["serverSelectionTimeoutMS"] = 5000
+        options["serverSelectionTimeoutMS"] = _REACHED_S * 1000
     return {"ENGINE": MONGODB, "HOST": url, "NAME": name, "OPTIONS": options}

@@ -1,7 +1,9 @@
 """Typed reading of the environment, with errors that name the variable and the mend."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -11,6 +13,10 @@ Number = TypeVar("Number", int, float)
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+
+# As django-ratelimit writes it: 10/m, 100/5m, 1000/h.
+_RATE: Final = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,3})?([smhd])")
+_PERIODS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _MAIL_BACKENDS: Final = {"smtp": "smtp", "smtps": "smtp", "console": "console", "file": "filebased"}
 _MAIL_TIMEOUT_S: Final = 20
@@ -62,6 +68,28 @@ class Environment:
         """Return a comma-separated list, without empty items."""
         parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
         return parts or default
+
+    def rate(self, name: str, default: str) -> tuple[int, int]:
+        """Return how often, and in how many seconds: ``10/m``, ``100/5m``, ``1000/h``."""
+        value = self.text(name, default)
+        found = _RATE.fullmatch(value)
+        if found is None:
+            raise ImproperlyConfigured(
+                f"{name} is {value!r}; set it to a number and a time span, as 10/m, 100/5m or 1000/h"
+            )
+        return int(found[1]), int(found[2] or 1) * _PERIODS_S[found[3]]
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Return a comma-separated list of networks in CIDR notation, or single addresses."""
+        found = []
+        for item in self.items(name):
+            try:
+                found.append(ip_network(item))
+            except ValueError as error:
+                raise ImproperlyConfigured(
+                    f"{name} has {item!r} ({error}); list networks, as 10.0.0.0/16,2001:db8::/32"
+                ) from None
+        return tuple(found)
 
     def email(self, name: str, default: str = "") -> dict[str, Any]:
         """Return Django's mail settings from one URL.

@@ -1,21 +1,20 @@
 """What load balancers and orchestrators ask of this process. No sign-in, no secrets, no limits."""
 
+import functools
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
-from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error, OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from exports.models import ExportRequest
 from renderhub.problems import problem_response
 
 log = structlog.get_logger(__name__)
-
-_NOBODY: Final = UUID(int=0)
 
 
 class HealthMiddleware:
@@ -46,20 +45,31 @@ def _is_alive() -> HttpResponse:
 def _is_ready() -> HttpResponse:
     """Tell whether this process can work: the database is there, with the tables of this version."""
     try:
-        connection.introspection.table_names()
-    except DatabaseError as error:
+        connection.ensure_connection()
+        # One that can tell sooner than a query would says so.
+        if not connection.is_usable():
+            raise OperationalError("the database doesn't answer")
+        applied = MigrationRecorder(connection).applied_migrations()
+    except Error as error:
         return _unready("database", "The database can't be reached; DATABASE_URL says where it is.", error)
-    try:
-        # All columns of a row that isn't there.
-        ExportRequest.objects.filter(pk=_NOBODY).first()
-    except DatabaseError as error:
-        return _unready("migrations", "The database lacks tables or columns: run manage.py migrate.", error)
+    missing = _migrations() - applied.keys()
+    if missing:
+        names = ", ".join(sorted(".".join(each) for each in missing))
+        return _unready(
+            "migrations", "The database is of an earlier version: run manage.py migrate.", f"missing: {names}"
+        )
     return JsonResponse({"status": "ok", "database": "ok", "migrations": "ok"})
 
 
-def _unready(part: str, detail: str, error: DatabaseError) -> HttpResponse:
+@functools.cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """Return the migrations of this version, by app and name."""
+    return frozenset(MigrationLoader(None).disk_migrations)
+
+
+def _unready(part: str, detail: str, error: Exception | str) -> HttpResponse:
     # The error itself may name hosts and users, which is for the log alone.
-    log.warning("health.unready", part=part, error=str(error))
+    log.warning("health.unready", part=part, error=str(error) or repr(getattr(error, "__cause__", None)))
     return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"{part}-unready", detail, part=part)
 
 

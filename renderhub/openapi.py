@@ -1,11 +1,12 @@
 """What the API's description says of every call alike: how it refuses, and in which form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
+from renderhub.exceptions import DATABASE_UNAVAILABLE
 from renderhub.problems import CONTENT_TYPE, problem
 
 Refusals = dict[tuple[int, str], OpenApiResponse]
@@ -16,11 +17,18 @@ Programs sign in with a token (`POST /api/auth/token`, then `Authorization: Bear
 session. What belongs to someone else is answered as if it didn't exist. Times are ISO 8601 in UTC.
 
 Errors are problem details (RFC 9457, `application/problem+json`). Their `type` is `urn:renderhub:problem:`
-and one of `invalid` (with `errors`), `parse-error`, `not-authenticated`, `authentication-failed`,
-`bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`, `permission-denied`,
-`not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`, `body-too-large`,
-`length-required`, `unsupported-media-type`; of the webhooks `signature`, `malformed-webhook`,
+and one of `invalid` and `invalid-query` (with `errors`), `parse-error`, `not-authenticated`,
+`authentication-failed`, `bad-authorization-header`, `token-not-valid`, `user-not-found`, `user-inactive`,
+`permission-denied`, `not-found`, `method-not-allowed`, `not-acceptable`, `project-in-use`, `wrong-status`,
+`body-too-large`, `length-required`, `unsupported-media-type`, `rate-limited` (with `violatedPolicies`),
+`quota-exceeded` (with `pending` and `limit`), `internal-error` (with `errorId`, which finds it in the
+server's log), `storage-unreachable`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
+`idempotency-key-reused`, `batch-invalid` (with `errors`); of the webhooks `signature`, `malformed-webhook`,
 `unknown-export`.
+
+Calls are counted, for each user, or for each address where nobody is signed in. Every answer to a counted
+call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how many are left and for how many
+seconds, as draft-ietf-httpapi-ratelimit-headers has it. Beyond that it is answered by 429 and `Retry-After`.
 """
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -42,22 +50,44 @@ _SCHEMAS: Final = {
             "detail": {"type": "string", "description": "One or two sentences for whoever meets it."},
             "errors": {
                 "type": "array",
-                "description": "Of the type invalid: every field that is wrong.",
+                "description": "Of the types invalid, invalid-query and batch-invalid: all that is wrong.",
                 "items": {"$ref": "#/components/schemas/FieldError"},
             },
+            "total": {"type": "integer", "description": "Of batch-invalid: how many rows were sent."},
+            "accepted": {"type": "integer", "description": "Of batch-invalid: how many are right."},
+            "refused": {"type": "integer", "description": "Of batch-invalid: how many are wrong."},
             "exportStatus": {"type": "string", "description": "Of the type wrong-status: the present one."},
+            "violatedPolicies": {
+                "type": "array",
+                "description": "Of the type rate-limited: the names of the limits, as in RateLimit-Policy.",
+                "items": {"type": "string"},
+            },
+            "pending": {
+                "type": "integer",
+                "description": "Of the type quota-exceeded: how many exports are.",
+            },
+            "limit": {
+                "type": "integer",
+                "description": "Of the type quota-exceeded: how many may be.",
+            },
+            "errorId": {
+                "type": "string",
+                "description": "Of the type internal-error: what finds it in the server's log.",
+            },
         },
     },
     "FieldError": {
         "type": "object",
-        "required": ["pointer", "detail"],
+        "required": ["detail"],
         "properties": {
             "pointer": {
                 "type": "string",
                 "description": "JSON pointer (RFC 6901) to the field in the body; empty: the body itself.",
                 "example": "/inputProps/title",
             },
+            "parameter": {"type": "string", "description": "The name of the parameter in the query."},
             "detail": {"type": "string", "description": "What is wrong with it."},
+            "row": {"type": "integer", "description": "Of a batch: its row; the pointer is within that."},
         },
     },
 }
@@ -83,13 +113,17 @@ def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["info"]["description"] = _DESCRIPTION
     components = result.setdefault("components", {})
     components.setdefault("schemas", {}).update(_SCHEMAS)
+    components["headers"] = _HEADERS
     components["responses"] = {name: _response(*parts) for name, parts in _COMMON.items()}
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             for name in _names_of(path, method, operation):
                 status = str(_COMMON[name][0].value)
                 reference = {"$ref": f"#/components/responses/{name}"}
-                operation["responses"].setdefault(status, reference)
+                response = operation["responses"].setdefault(status, reference)
+                if name == "TooManyRequests" and response is not reference:
+                    # The call has a further reason of its own.
+                    response["headers"] = _references("headers", _HEADERS)
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
 
@@ -104,6 +138,7 @@ def _names_of(path: str, method: str, operation: dict[str, Any]) -> Iterator[str
         yield "Forbidden"
     if "{" in path:
         yield "NotFound"
+    yield from ("TooManyRequests", "ServiceUnavailable")
 
 
 # By name: the status, the problem's constant word, when it comes, its sentence, further members.
@@ -111,7 +146,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "BadRequest": (
         HTTPStatus.BAD_REQUEST,
         "invalid",
-        "The body is no JSON (parse-error), or not what the call takes (invalid).",
+        "The body is no JSON (parse-error), or not what the call takes (invalid); or what the "
+        "`Idempotency-Key` holds is none (idempotency-key-invalid).",
         "The request is not valid; errors says where.",
         {"errors": [{"pointer": "/codec", "detail": '"betamax" is not a valid choice.'}]},
     ),
@@ -139,7 +175,8 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
     "ContentTooLarge": (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body-too-large",
-        "The body is larger than the server reads.",
+        "The body is larger than the server reads (body-too-large), or its props are larger than can be "
+        "handed on to Remotion (props-too-large).",
         "A body holds 1,000,000 bytes at the most. Put large data at a URL.",
         {},
     ),
@@ -150,6 +187,39 @@ _COMMON: Final[dict[str, tuple[HTTPStatus, str, str, str, dict[str, Any]]]] = {
         'Unsupported media type "text/plain" in request.',
         {},
     ),
+    "TooManyRequests": (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "rate-limited",
+        "It was asked too often; Retry-After says when to ask again.",
+        "That was asked more often than 120 times in 60 seconds. Try again in 24 seconds.",
+        {"violatedPolicies": ["writes"]},
+    ),
+    "ServiceUnavailable": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database-unavailable",
+        "The database can't be reached; Retry-After says when to ask again.",
+        DATABASE_UNAVAILABLE,
+        {},
+    ),
+}
+
+_HEADERS: Final = {
+    "Retry-After": {
+        "description": "After how many seconds to ask again; not where a quota is exceeded, which time alone "
+        "doesn't mend.",
+        "schema": {"type": "integer"},
+        "example": 24,
+    },
+    "RateLimit-Policy": {
+        "description": "The limits that the call counts for: how many calls (q) in how many seconds (w).",
+        "schema": {"type": "string"},
+        "example": '"writes";q=120;w=60',
+    },
+    "RateLimit": {
+        "description": "How many calls of each are left (r), and for how many seconds (t).",
+        "schema": {"type": "string"},
+        "example": '"writes";r=0;t=24',
+    },
 }
 
 
@@ -157,7 +227,16 @@ def _response(
     status: HTTPStatus, code: str, description: str, detail: str, extra: dict[str, Any]
 ) -> dict[str, Any]:
     example = problem(status, code, detail, **extra)
-    return {
+    response = {
         "description": description,
         "content": {CONTENT_TYPE: {"schema": _PROBLEM, "example": example}},
     }
+    if status is HTTPStatus.TOO_MANY_REQUESTS:
+        response["headers"] = _references("headers", _HEADERS)
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response["headers"] = _references("headers", ["Retry-After"])
+    return response
+
+
+def _references(kind: str, names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/{kind}/{name}"} for name in names}

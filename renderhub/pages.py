@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
@@ -70,3 +71,15 @@ def export_page(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
 def not_found(request: HttpRequest, exception: Exception | None) -> HttpResponse:
     """Say that there is nothing at this address, or nothing that the asker may see."""
     return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
+
+
+@with_content_security_policy
+def limited(request: HttpRequest, wait: str) -> HttpResponse:
+    """Say that too many passwords were tried, and how long to ``wait``."""
+    return render(request, "429.html", {"wait": wait}, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@with_content_security_policy
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Say that the database can't be reached, without asking it who asks."""
+    return HttpResponse(render_to_string("503.html"), status=HTTPStatus.SERVICE_UNAVAILABLE)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from itertools import islice
@@ -20,6 +21,9 @@ _GREATEST: Final = 2**63 - 1
 
 _MAX_ERRORS: Final = 20
 
+UNSTORABLE: Final = "Text can hold neither the character U+0000 nor half of a surrogate pair."
+_UNSTORABLE_CHARACTER: Final = re.compile("[\0\ud800-\udfff]")
+
 
 class StrictJSONParser(BaseParser):
     """Refuses what Python's own reading lets pass, or changes on the way.
@@ -31,6 +35,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
     # Writes the browsable API's form.
     renderer_class = JSONRenderer
+    max_bytes = settings.MAX_BODY_BYTES
 
     def parse(
         self,
@@ -41,30 +46,45 @@ class StrictJSONParser(BaseParser):
         """Return the decoded body.
 
         Raises:
-            Problem: the body is larger than ``MAX_BODY_BYTES``, or holds text that can't be stored.
+            Problem: the body is larger than ``max_bytes``, or holds text that can't be stored.
             ParseError: it is no JSON.
         """
-        # Under ASGI a wrapper limits bodies before this; a WSGI server reads what comes.
-        body = stream.read(settings.MAX_BODY_BYTES + 1)
-        if len(body) > settings.MAX_BODY_BYTES:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, *too_large(settings.MAX_BODY_BYTES))
+        body = read_body(stream, max_bytes=self.max_bytes)
         try:
-            data = json.loads(
-                body.decode(),
-                parse_float=_finite,
-                parse_constant=_finite,
-                parse_int=_whole,
-                object_pairs_hook=_unique,
-            )
+            data = load_json(body.decode())
             unstorable = list(islice(_unstorable(data, ""), _MAX_ERRORS))
         except ValueError as error:
             raise ParseError(f"The body is no valid JSON: {error}.") from error
         except RecursionError as error:
             raise ParseError("The body is nested too deeply to be read.") from error
         if unstorable:
-            sentence = "Text can hold neither the character U+0000 nor half of a surrogate pair."
-            raise invalid([(pointer, sentence) for pointer in unstorable])
+            raise invalid([(pointer, UNSTORABLE) for pointer in unstorable])
         return data
+
+
+def read_body(stream: IO[Any], *, max_bytes: int) -> bytes:
+    """Read a body up to its limit.
+
+    Raises:
+        Problem: it is larger.
+    """
+    # Under ASGI a wrapper limits bodies before this; a WSGI server reads what comes.
+    body: bytes = stream.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, *too_large(max_bytes))
+    return body
+
+
+def load_json(text: str) -> Any:
+    """Read JSON as strictly as a body.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(
+        text, parse_float=_finite, parse_constant=_finite, parse_int=_whole, object_pairs_hook=_unique
+    )
 
 
 def _finite(literal: str) -> float:
@@ -94,13 +114,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _unstorable(value: Any, pointer: str) -> Iterator[str]:
     """Yield the JSON pointer of each text that a database or an encoder can't take."""
     if isinstance(value, str):
-        if _is_unstorable(value):
+        if is_unstorable(value):
             yield pointer
     elif isinstance(value, dict):
         for key, inner in value.items():
             # A question mark stands for what the answer couldn't carry either.
             place = f"{pointer}/{pointer_part(key.encode(errors='replace').decode())}"
-            if _is_unstorable(key):
+            if is_unstorable(key):
                 yield place
             else:
                 yield from _unstorable(inner, place)
@@ -109,5 +129,6 @@ def _unstorable(value: Any, pointer: str) -> Iterator[str]:
             yield from _unstorable(inner, f"{pointer}/{position}")
 
 
-def _is_unstorable(text: str) -> bool:
-    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+def is_unstorable(text: str) -> bool:
+    """Tell whether a text holds what a database or an encoder can't take."""
+    return _UNSTORABLE_CHARACTER.search(text) is not None

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -69,6 +70,7 @@ def problem_response(status: HTTPStatus, code: str, detail: str, **extra: Any) -
     return JsonResponse(problem(status, code, detail, **extra), status=status, content_type=CONTENT_TYPE)
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer for an address under ``/api/`` that leads nowhere."""
     return problem_response(

@@ -6,6 +6,7 @@ or start-up says so.
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -57,6 +58,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_ratelimit",
     "renderhub",
     "exports",
     "notifications",
@@ -67,6 +69,8 @@ MIDDLEWARE = [
     "renderhub.bodies.require_length",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "renderhub.limits.LimitsMiddleware",
+    "renderhub.exceptions.ProblemsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -120,6 +124,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USE_HTTPS else 
 SECURE_SSL_REDIRECT = False
 X_FRAME_OPTIONS = "DENY"
 
+AUTHENTICATION_BACKENDS = ["renderhub.passwords.PasswordBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -128,9 +133,10 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# What one request's body may hold: input props are 190,000 bytes at the most, and a batch travels as CSV or
-# JSON.
+# What one request's body may hold: input props are 190,000 bytes at the most, and a batch has up to 1,000
+# rows.
 MAX_BODY_BYTES = 1_000_000
+MAX_BATCH_BYTES = 10_000_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # --- Records ------------------------------------------------------------------------------------------------
@@ -165,6 +171,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["renderhub.limits.Limits"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PARSER_CLASSES": ["renderhub.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
@@ -194,7 +201,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "CAMELIZE_NAMES": True,
     "ENUM_NAME_OVERRIDES": {
-        "StatusEnum": "exports.states.Status",
+        "StatusEnum": "exports.states.SHOWN",
         "EventEnum": "exports.states.Event",
         "CodecEnum": "exports.models.Codec",
     },
@@ -210,6 +217,59 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/",
     "COMPONENT_SPLIT_REQUEST": True,
 }
+
+# --- Limits -------------------------------------------------------------------------------------------------
+
+# By name: how many calls in how many seconds, of a user, or of an address where nobody is signed in.
+LIMITS = {
+    "reads": env.rate("LIMIT_READS", "1200/m"),
+    "writes": env.rate("LIMIT_WRITES", "120/m"),
+    "exports": env.rate("LIMIT_EXPORTS", "120/m"),
+    "batches": env.rate("LIMIT_BATCHES", "10/m"),
+    "tokens": env.rate("LIMIT_TOKENS", "60/m"),
+    # Passwords: all that one address tries, and the wrong ones that anybody tries for one name.
+    "sign-in": env.rate("LIMIT_SIGN_IN", "30/m"),
+    "sign-in-name": env.rate("LIMIT_SIGN_IN_NAME", "20/h"),
+}
+# How many of one user's exports may be pending.
+MAX_PENDING_PER_USER = env.integer("MAX_PENDING_PER_USER", 2000, minimum=1)
+# The proxies in front of this server, which append to X-Forwarded-For where a request came from.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+
+REDIS_URL = env.text("REDIS_URL")
+# How many processes the server is told to start: granian reads the one, gunicorn and uvicorn the other.
+WEB_WORKERS = env.integer("GRANIAN_WORKERS", env.integer("WEB_CONCURRENCY", 1))
+
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if REDIS_URL:
+    # It takes a tenth of a second, which those without Redis save.
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    CACHES["limits"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "limits",
+        # Who can't be counted is let through, and soon. One more try, at once, since Redis may have closed an
+        # idle connection.
+        "OPTIONS": {
+            "socket_connect_timeout": 0.5,
+            "socket_timeout": 0.5,
+            "retry": Retry(NoBackoff(), retries=1),
+        },
+    }
+else:
+    # Far more than there are users and addresses in any minute of one process; the oldest go first.
+    CACHES["limits"] = {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "limits",
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
+RATELIMIT_USE_CACHE = "limits"
+RATELIMIT_FAIL_OPEN = True
+# The one says that django-ratelimit has not tried Django's own RedisCache, whose increments are Redis's own;
+# the other that memory is not shared, no fault in a single process, over which renderhub.E001 watches.
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001", *([] if REDIS_URL else ["django_ratelimit.E003"])]
 
 # --- AWS and Remotion ---------------------------------------------------------------------------------------
 
@@ -249,12 +309,14 @@ RENDER_CLAIM_S = env.seconds("RENDER_CLAIM_S", 180, minimum=1)
 # What SigV4 can sign: seven days.
 OUTPUT_URL_TTL_S = min(env.integer("OUTPUT_URL_TTL_S", 3600, minimum=1), 604_800)
 
+# Hands out plain addresses of the files, which then must be public by the bucket's policy or a CDN's.
+OUTPUT_PUBLIC = env.flag("OUTPUT_PUBLIC", default=False)
+
 # How many days a finished file is kept; 0 keeps it for ever.
 OUTPUT_RETENTION_DAYS = env.integer("OUTPUT_RETENTION_DAYS", 0)
 
 # --- Live updates -------------------------------------------------------------------------------------------
 
-REDIS_URL = env.text("REDIS_URL")
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",

@@ -86,6 +86,7 @@ class SignInView(TokenObtainPairView):
     """Gives tokens for a name and a password."""
 
     serializer_class = SignInSerializer
+    throttle_scope = "sign-in"
 
     @extend_schema(
         operation_id="signIn",
@@ -124,6 +125,7 @@ class RefreshView(TokenRefreshView):
     """Gives new tokens for a refresh token."""
 
     serializer_class = RefreshSerializer
+    throttle_scope = "tokens"
 
     @extend_schema(
         operation_id="refreshToken",
@@ -147,6 +149,7 @@ class SignOutView(TokenBlacklistView):
     """Makes a refresh token useless."""
 
     serializer_class = SignOutSerializer
+    throttle_scope = "tokens"
 
     @extend_schema(
         operation_id="signOut",

@@ -2,11 +2,13 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from renderhub import pages
+from renderhub import exceptions, pages
 from renderhub.problems import not_found
 from renderhub.tokens import RefreshView, SignInView, SignOutView
 
+handler400 = exceptions.bad_request
 handler404 = pages.not_found
+handler500 = exceptions.server_error
 
 urlpatterns = [
     path("", pages.studio, name="studio"),
@@ -21,5 +23,5 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("api-auth/", include("rest_framework.urls")),
     path("api/", include("exports.urls")),
-    re_path(r"^api/", not_found, {"exception": None}),
+    re_path(r"^api(?:/|$)", not_found, {"exception": None}),
 ]

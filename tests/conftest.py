@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -117,6 +117,12 @@ def sites(monkeypatch: pytest.MonkeyPatch) -> dict[str, frozenset[str]]:
     monkeypatch.setattr(compositions, "read_compositions", found.get)
     cache.clear()
     return found
+
+
+@pytest.fixture(autouse=True)
+def uncounted() -> None:
+    """Lets every test begin with nothing counted."""
+    caches["limits"].clear()
 
 
 @pytest.fixture

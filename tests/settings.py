@@ -8,6 +8,9 @@ import tempfile
 
 for name in (
     "REDIS_URL",
+    "TRUSTED_PROXIES",
+    "GRANIAN_WORKERS",
+    "WEB_CONCURRENCY",
     "DEBUG",
     "AWS_ENDPOINT_URL",
     "REMOTION_SQS_QUEUE_URL",
@@ -28,6 +31,9 @@ if os.environ.get("TEST_DJANGO_SETTINGS_MODULE") == "tests.databases.secantus.se
     from tests.databases.secantus.settings import *  # noqa: F403
 else:
     from renderhub.settings import *  # noqa: F403
+
+# So high that only a test that sets one meets it.
+LIMITS = dict.fromkeys(LIMITS, (100_000, 60))  # noqa: F405
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -1,6 +1,9 @@
 """What several requests have in common: strictness, props, and where a site may lie."""
 
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -8,8 +11,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from exports.compositions import known_compositions
-from exports.props import props_errors, schema_error
-from renderhub.problems import pointer_part
+from exports.props import PropsTooDeepError, PropsTooLargeError, check_limits, schema_error
+from renderhub.problems import Problem, pointer_part
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -35,10 +38,61 @@ class PropsField(serializers.JSONField):
         """Refuse whatever is no object."""
         if not isinstance(data, dict):
             raise serializers.ValidationError("Props must be a JSON object.")
-        errors = props_errors(data, None)
-        if errors:
-            raise serializers.ValidationError([message for _, message in errors])
+        refuse_beyond_limits(data)
         return super().to_internal_value(data)
+
+
+_MOST_PAIRS: Final = 20
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_MOST_CHARS: Final = 500
+
+
+def metadata_errors(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with each pair of an export's metadata: its key, and a sentence."""
+    for key, value in metadata.items():
+        if not _KEY.fullmatch(key):
+            yield key, "A key is 1 to 40 of the characters A-Z, a-z, 0-9, _ and -."
+        if not isinstance(value, str):
+            yield key, "A value is a string; write numbers and others as one."
+        elif len(value) > _MOST_CHARS:
+            yield key, f"A value has {_MOST_CHARS} characters at the most."
+        elif "\0" in value:
+            yield key, "A value can't hold the character U+0000."
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": _MOST_PAIRS,
+        "additionalProperties": {"type": "string", "maxLength": _MOST_CHARS},
+        "example": {"orderId": "6735"},
+    }
+)
+class MetadataField(serializers.JSONField):
+    """Pairs of text by which an export is found again; a key has up to 40 of A-Z, a-z, 0-9, _ and -."""
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Refuse whatever can't be found again."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Metadata is an object of strings.")
+        if len(data) > _MOST_PAIRS:
+            raise serializers.ValidationError(f"Metadata holds {_MOST_PAIRS} pairs at the most.")
+        errors: dict[str, list[str]] = {}
+        for key, detail in metadata_errors(data):
+            errors.setdefault(pointer_part(key), []).append(detail)
+        if errors:
+            raise serializers.ValidationError(errors)
+        return data
+
+
+def refuse_beyond_limits(props: dict[str, Any]) -> None:
+    """Refuse props that are too large or too deep, with problems of their own."""
+    try:
+        check_limits(props)
+    except PropsTooLargeError as error:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "props-too-large", str(error)) from error
+    except PropsTooDeepError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "props-too-deep", str(error)) from error
 
 
 def validate_serve_url(value: str) -> None:

@@ -5,7 +5,10 @@ from typing import Any
 from rest_framework import serializers
 
 from exports.models import Codec
-from exports.states import Event, Status
+from exports.serializers.costs import CostPartsSerializer, DollarsField
+from exports.serializers.fields import MetadataField
+from exports.serializers.render_options import RenderOptionsSerializer
+from exports.states import SHOWN, Event
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -16,10 +19,12 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 class CostSerializer(serializers.Serializer[Any]):
-    """What an export has cost up to now, over all its renders."""
+    """What an export has cost up to now, over all its attempts, and what is still to come."""
 
-    amount = serializers.DecimalField(max_digits=12, decimal_places=6)
-    currency = serializers.CharField()
+    amount = DollarsField(help_text="All that it has cost, whether it was completed or not.")
+    currency = serializers.CharField(help_text="USD.")
+    estimated = DollarsField(help_text="What it will probably cost besides; 0 once it has ended.")
+    parts = CostPartsSerializer(help_text="What the amount is made of.")
 
 
 class ExportStatusSerializer(serializers.Serializer[Any]):
@@ -31,12 +36,13 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     compositionId = serializers.CharField()
     codec = serializers.ChoiceField(choices=Codec.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
-    progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
-    etaSeconds = serializers.FloatField(
-        allow_null=True,
-        help_text="How long it still takes if it goes on as it went; null before that can be told.",
+    frame = serializers.IntegerField(
+        allow_null=True, help_text="Of a still: which frame it shows, as it was asked for. Null: no still."
     )
+    renderOptions = RenderOptionsSerializer(help_text="What was asked for of how to render.")
+    metadata = MetadataField()
+    status = serializers.ChoiceField(choices=SHOWN)
+    progress = serializers.FloatField(min_value=0, max_value=1, help_text="It never falls within an attempt.")
     queuePosition = serializers.IntegerField(
         allow_null=True,
         min_value=1,
@@ -45,12 +51,6 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     queueMessageId = serializers.CharField(allow_null=True, help_text="Null: not on the queue yet.")
     renderId = serializers.CharField(allow_null=True, help_text="Remotion's id, once it has started.")
     bucketName = serializers.CharField(allow_null=True)
-    outputUrl = serializers.URLField(
-        allow_null=True,
-        help_text="Opens the file until outputExpiresAt, for whoever has it; made anew on each call. "
-        "Null: there is none yet, or it is deleted after the days that the deployment keeps files.",
-    )
-    outputExpiresAt = serializers.DateTimeField(allow_null=True)
     outputSizeBytes = serializers.IntegerField(allow_null=True)
     errorMessage = serializers.CharField(allow_null=True, help_text="Why it failed, in Remotion's words.")
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # the wire's name, which DRF uses too
@@ -62,6 +62,22 @@ class ExportStatusSerializer(serializers.Serializer[Any]):
     completedAt = serializers.DateTimeField(allow_null=True)
     updatedAt = serializers.DateTimeField()
     version = serializers.IntegerField(help_text="Higher is newer, whichever way it came.")
+    etaSeconds = serializers.FloatField(
+        allow_null=True,
+        help_text="How long the render still takes if its frames go on as they went; null before that can "
+        "be told, and while it waits.",
+    )
+    outputUrl = serializers.URLField(
+        allow_null=True,
+        help_text="Opens the file in a browser until outputExpiresAt, for whoever has it; made anew on each "
+        "call. Null: there is none yet, or it is deleted after the days that the deployment keeps files.",
+    )
+    downloadUrl = serializers.URLField(
+        allow_null=True, help_text="The same file, to be saved under a name made of the title."
+    )
+    outputExpiresAt = serializers.DateTimeField(
+        allow_null=True, help_text="When both addresses stop working; null: there are none, or never."
+    )
 
 
 class TimelineEntrySerializer(serializers.Serializer[Any]):
@@ -69,7 +85,7 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     type = serializers.ChoiceField(choices=Event.choices)
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(choices=SHOWN)
     attempt = serializers.IntegerField()
     detail = serializers.CharField(required=False)
 

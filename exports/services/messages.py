@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from exports.models import ExportRequest
 from exports.queue import MessageQueue
-from lambda_worker.contract import PollMessage, RenderConfig, StartMessage
+from lambda_worker.contract import PollMessage, RenderConfig, RenderOptions, StartMessage
 
 
 def send_starts(exports: Sequence[ExportRequest], *, queue: MessageQueue) -> None:
@@ -55,6 +55,8 @@ def _start_message(export: ExportRequest) -> StartMessage:
             codec=export.codec,
             serve_url=export.serve_url,
             webhook_url=_webhook_url(),
+            frame=export.frame,
+            render_options=RenderOptions.parse(export.render_options) if export.render_options else None,
         ),
     )
 
@@ -67,6 +69,7 @@ def _poll_message(export: ExportRequest) -> PollMessage:
         attempt=export.attempt,
         version=export.version,
         codec=export.codec,
+        audio_codec=export.render_options.get("audioCodec"),
         render_id=export.render_id or "",
         bucket_name=export.bucket_name,
         webhook_url=_webhook_url(),

@@ -35,7 +35,7 @@ EMPTIED: Final[dict[str, Any]] = {
 
 
 class ExportNotFoundError(Exception):
-    """There is no such export, or it isn't the asker's."""
+    """There is no such export, or it isn't the asker's, or its batch isn't committed."""
 
 
 def move(
@@ -88,6 +88,6 @@ def read(export_id: UUID | str) -> ExportRequest:
     """
     try:
         # A decision needs no props, and they are the heaviest part of a row.
-        return ExportRequest.objects.defer("input_props").get(pk=export_id)
+        return ExportRequest.objects.defer("input_props").exclude(status=Status.STAGED).get(pk=export_id)
     except (ExportRequest.DoesNotExist, ValidationError) as error:
         raise ExportNotFoundError(str(export_id)) from error

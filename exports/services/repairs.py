@@ -7,12 +7,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from exports import failures, renders
+from exports.idempotency import FORGOTTEN
 from exports.models import ExportRequest
 from exports.queue import MessageQueue
 from exports.services.ends import notify_of_end
 from exports.services.line import admit, look_at_all
 from exports.services.messages import next_poll_at, send_polls, send_starts
-from exports.services.reports import attempt_output_key, complete_from_output, end_attempt, fail_export
+from exports.services.reports import complete_from_output, end_attempt, fail_export
 from exports.states import Event, Status
 from exports.storage import delete_output, find_output
 
@@ -68,7 +69,7 @@ def _put_off(export: ExportRequest, *, until: datetime) -> bool:
 def _repair(export: ExportRequest, *, queue: MessageQueue, now: datetime) -> bool:
     """End an attempt that has had its time, by what lies in the bucket."""
     try:
-        size_bytes = find_output(attempt_output_key(export))
+        size_bytes = find_output(export.output_key_of(export.attempt))
     except (BotoCoreError, ClientError) as error:
         # The row stays due: the next sweep asks again.
         log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
@@ -135,3 +136,16 @@ def notify_left_over(*, now: datetime, limit: int = 500) -> int:
         notify_of_end(export, now=now)
         count += 1
     return count
+
+
+def forget_keys(*, now: datetime, limit: int = 1000) -> int:
+    """Forget the idempotency keys that have been kept long enough, and return of how many exports.
+
+    Args:
+        now: the present moment.
+        limit: how many exports to look at.
+    """
+    expired = ExportRequest.objects.filter(key_expires_at__lte=now).order_by("key_expires_at")
+    # By their ids, since an update can't have a limit.
+    ids = list(expired.values_list("pk", flat=True)[:limit])
+    return ExportRequest.objects.filter(pk__in=ids).update(**FORGOTTEN) if ids else 0

@@ -14,6 +14,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import F, Sum
 
 from exports import failures
 from exports.failures import Failure
@@ -24,8 +25,9 @@ from exports.services.live import show
 from exports.services.messages import next_poll_at
 from exports.services.moves import EMPTIED, move, read
 from exports.states import Event, Status
-from exports.storage import find_output
+from exports.storage import delete_output, find_output
 from lambda_worker.contract import (
+    STILLS,
     Action,
     RenderCosts,
     RenderError,
@@ -35,7 +37,7 @@ from lambda_worker.contract import (
     RenderSuccess,
     RenderThrottled,
     RenderTimeout,
-    output_key,
+    WorkerUse,
 )
 
 log = structlog.get_logger(__name__)
@@ -161,6 +163,8 @@ def complete_export(*, report: RenderSuccess, queue: MessageQueue, now: datetime
         export = read(report.export_id)
         _keep_render(export, report, now=now, outcome=Render.Outcome.SUCCESS)
         if not _may_end(export, attempt=report.attempt, render_id=report.render_id):
+            if export.deleted:
+                _drop_output(export, report)
             return False
         size_bytes = report.output_size_bytes
         if size_bytes is None:
@@ -202,7 +206,7 @@ def fail_render(*, report: RenderError | RenderTimeout, queue: MessageQueue, now
         else:
             moved = end_attempt(
                 export,
-                failure=_failure_of(report),
+                failure=_failure_of(report, codec=export.codec),
                 event=Event.ATTEMPT_FAILED,
                 errors=report.errors,
                 queue=queue,
@@ -292,24 +296,30 @@ def complete_from_output(
     )
 
 
-def attempt_output_key(export: ExportRequest) -> str:
-    """Return where the present attempt's file lies, or will lie."""
-    return output_key(export_id=str(export.pk), attempt=export.attempt, codec=export.codec)
-
-
 def _completed(export: ExportRequest, *, size_bytes: int | None, now: datetime) -> dict[str, Any]:
     return {
         "progress": 1.0,
-        "output_key": attempt_output_key(export),
+        "output_key": export.output_key_of(export.attempt),
         "output_at": now,
         "output_size_bytes": size_bytes,
     }
 
 
+def _drop_output(export: ExportRequest, report: RenderSuccess) -> None:
+    """Delete the file of a render that went on to its end after its export was deleted."""
+    try:
+        delete_output(
+            bucket_name=report.bucket_name or settings.REMOTION_BUCKET,
+            key=export.output_key_of(report.attempt),
+        )
+    except (BotoCoreError, ClientError) as error:
+        log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
+
+
 def _output_size(export: ExportRequest) -> int | None:
     """Ask S3 for the size, which Remotion's own webhook doesn't carry; without an answer it stays unknown."""
     try:
-        return find_output(attempt_output_key(export))
+        return find_output(export.output_key_of(export.attempt))
     except (BotoCoreError, ClientError) as error:
         log.warning("storage.unreachable", export_id=str(export.pk), error=str(error))
         return None
@@ -333,8 +343,10 @@ def _may_end(export: ExportRequest, *, attempt: int, render_id: str) -> bool:
     )
 
 
-def _failure_of(report: RenderError) -> Failure:
-    if report.render_id is None:
+def _failure_of(report: RenderError, *, codec: str) -> Failure:
+    # A still's id is known at its end alone: what its function says was said of the render itself.
+    is_stills_own = codec in STILLS and report.code is None
+    if report.render_id is None and not is_stills_own:
         return failures.by_code(report.code or "") or failures.START_REFUSED
     return failures.classify(report.errors)
 
@@ -376,11 +388,46 @@ def _keep_render(
             # Another report of the same render came in between.
             pass
         else:
+            _raise_cost(export, cost)
             return
     if cost > (seen[1] if seen else 0):
         rows.filter(cost_usd__lt=cost).update(cost_usd=cost)
+    _raise_cost(export, cost)
     if outcome != Render.Outcome.RUNNING:
         rows.filter(outcome=Render.Outcome.RUNNING).update(outcome=outcome, ended_at=now)
+
+
+def _raise_cost(export: ExportRequest, reported: Decimal) -> None:
+    """Keep with the export what all its renders have cost, once one of them has reported a cost.
+
+    Each report first writes its render and then reads them all, so that of two at the same moment the second
+    to write has read both; and since no render's cost falls, the greater sum is the right one. A process that
+    dies in between hasn't taken the report: its sender repeats it.
+    """
+    if not reported:
+        return
+    renders = Render.objects.filter(export_id=export.pk)
+    # To the digits of its column: SQLite adds in binary.
+    total = round(renders.aggregate(total=Sum("cost_usd"))["total"], 6)
+    if total > export.render_cost_usd:
+        ExportRequest.objects.filter(pk=export.pk, render_cost_usd__lt=total).update(render_cost_usd=total)
+        export.render_cost_usd = total
+
+
+def keep_worker_use(*, export_id: str, use: WorkerUse) -> None:
+    """Count one message of an export, and what the worker has used for it.
+
+    A report that comes twice because its answer was lost counts twice: it is worth less than keeping a row
+    for each message.
+
+    Args:
+        export_id: an export that there is.
+        use: what that invocation has used.
+    """
+    ExportRequest.objects.filter(pk=export_id).update(
+        worker_messages=F("worker_messages") + 1,
+        worker_mb_ms=F("worker_mb_ms") + use.ms * use.memory_mb,
+    )
 
 
 def _amount(costs: RenderCosts | None) -> Decimal:

@@ -1,24 +1,37 @@
 """What people ask of an export."""
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import TextChoices
 
 from exports import renders
-from exports.models import ExportRequest, Pause, Priority, Project, User, timeline_entry
+from exports.costs import estimate
+from exports.idempotency import IdempotencyKey
+from exports.models import ExportRequest, MetadataPair, Pause, Priority, Project, User, timeline_entry
 from exports.queue import MessageQueue
 from exports.services.ends import end, notify_of_end
 from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
-from exports.services.moves import EMPTIED, move, read
+from exports.services.moves import EMPTIED, ExportNotFoundError, move, read
+from exports.services.quotas import check_quota
 from exports.states import ENDED, RETRYABLE, Event, Status
+from exports.storage import delete_output
+from lambda_worker.contract import STILLS, RenderOptions
+from renderhub.ids import uuid7
 
 log = structlog.get_logger(__name__)
+
+_DEFAULT_OPTIONS: Final = RenderOptions()
 
 
 class WrongStatusError(Exception):
@@ -33,22 +46,35 @@ class WrongStatusError(Exception):
         self.status = status
 
 
-def create_export(
+class AlreadyCreatedError(Exception):
+    """An earlier request with the same key has made the export.
+
+    Attributes:
+        export: the export as it now is.
+    """
+
+    def __init__(self, export: ExportRequest) -> None:
+        super().__init__(str(export.pk))
+        self.export = export
+
+
+def new_export(
     *,
     project: Project,
     composition_id: str,
     serve_url: str,
     codec: str,
     input_props: dict[str, Any],
+    frame: int | None = None,
+    render_options: RenderOptions = _DEFAULT_OPTIONS,
     priority: int = Priority.NORMAL,
-    queue: MessageQueue,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    estimated_cost_usd: Decimal = Decimal(0),
     now: datetime,
 ) -> ExportRequest:
-    """Record an export, and send its start message or put it in the line.
-
-    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
-    """
-    export = ExportRequest(
+    """Return the row of an export that was asked for now. It isn't saved, and must have been checked."""
+    return ExportRequest(
+        id=uuid7(now),
         project=project,
         user_id=project.user_id,
         title=project.title,
@@ -56,23 +82,104 @@ def create_export(
         serve_url=serve_url,
         codec=codec,
         input_props=input_props,
+        frame=frame,
+        render_options=render_options.dump(),
+        metadata=dict(metadata),
         priority=priority,
+        estimated_cost_usd=estimated_cost_usd,
         created_at=now,
         queued_at=now,
         updated_at=now,
         timeline=[timeline_entry(event=Event.CREATED, status=Status.PENDING, attempt=1, now=now)],
     )
+
+
+def create_export(
+    *,
+    project: Project,
+    key: IdempotencyKey | None = None,
+    queue: MessageQueue,
+    now: datetime,
+    **order: Any,
+) -> ExportRequest:
+    """Record an export, and send its start message or put it in the line.
+
+    The record comes first: where the queue can't be reached, or this process dies, the sweeper goes on.
+
+    Args:
+        project: what is exported.
+        key: what tells a repetition of the request from another one.
+        queue: takes its message.
+        now: the present moment.
+        order: what else :func:`new_export` takes.
+
+    Raises:
+        AlreadyCreatedError: the same request has made it before, or was quicker.
+        KeyReusedError: another request has used the key.
+        QuotaExceededError: its owner has as many pending as they may have.
+    """
+    check_quota(project.user_id)
+    cost = estimate(project=project, codec=order["codec"])
+    export = new_export(project=project, estimated_cost_usd=cost, now=now, **order)
+    if key is not None:
+        for name, value in key.columns(now=now).items():
+            setattr(export, name, value)
+    index_metadata([export])
     if _insert_with_place(export, now=now):
         send_starts([export], queue=queue)
         show(export, now=now)
     else:
-        export.save(force_insert=True)
-        show(export, now=now)
+        _insert(export, key=key)
         look(export.user_id, now=now)
         if admit(queue=queue, now=now):
             export.refresh_from_db()
+        if export.slot is None:
+            # Whoever gave it a slot has shown it.
+            show(export, now=now)
     log.info("export.created", export_id=str(export.pk), project_id=str(project.pk), slot=export.slot)
     return export
+
+
+def index_metadata(exports: Iterable[ExportRequest]) -> None:
+    """Let these exports be found by their metadata; before they are inserted, so that none is missed.
+
+    Any number of calls write each pair once.
+    """
+    pairs = {
+        uuid5(export.pk, key): MetadataPair(
+            id=uuid5(export.pk, key), user_id=export.user_id, key=key, value=value, export_id=export.pk
+        )
+        for export in exports
+        for key, value in export.metadata.items()
+    }
+    if not pairs:
+        return
+    there = set(MetadataPair.objects.filter(pk__in=pairs.keys()).values_list("pk", flat=True))
+    MetadataPair.objects.bulk_create(pair for pk, pair in pairs.items() if pk not in there)
+
+
+def look_for_created(*, key: IdempotencyKey | None) -> None:
+    """Make sure that nothing has been made under this key.
+
+    Raises:
+        AlreadyCreatedError: the same request has made an export.
+        KeyReusedError: another request has.
+    """
+    if key is None:
+        return
+    export = ExportRequest.objects.defer("input_props", "timeline").filter(idempotency_key=key.stored).first()
+    if export is not None:
+        key.check(export.request_hash)
+        raise AlreadyCreatedError(export)
+
+
+def _insert(export: ExportRequest, *, key: IdempotencyKey | None) -> None:
+    try:
+        export.save(force_insert=True)
+    except IntegrityError:
+        # Without a slot nothing but the key can clash.
+        look_for_created(key=key)
+        raise
 
 
 def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
@@ -88,7 +195,7 @@ def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
     try:
         export.save(force_insert=True)
     except IntegrityError:
-        # Somebody else took that slot in between.
+        # Somebody else took that slot in between, or has made the same export: the insert without tells.
         for name in place:
             setattr(export, name, None)
         return False
@@ -98,36 +205,57 @@ def _insert_with_place(export: ExportRequest, *, now: datetime) -> bool:
 def retry_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> ExportRequest:
     """Begin a further attempt of an export that failed or was cancelled, because a person asks for it.
 
-    It waits behind all that its owner already has waiting at its priority.
+    It waits behind all that its owner already has waiting at its priority. The owner's quota binds the owner:
+    support may go beyond it, to mend what an outage has failed.
 
     Raises:
         ExportNotFoundError: there is no such export.
         WrongStatusError: it is running, or completed.
+        QuotaExceededError: its owner asks, and has as many pending as they may have.
     """
     while True:
         export = read(export_id)
-        if export.status not in RETRYABLE:
-            raise WrongStatusError(
-                export.status,
-                f"Only a failed or cancelled export can be retried; this one is {export.status}.",
-            )
-        if export.notify_pending:
-            notify_of_end(export, now=now)
-        attempt = export.attempt + 1
-        if move(
-            export,
-            Status.PENDING,
-            Event.RETRIED,
-            now=now,
-            detail=_by(by, export),
-            attempt=attempt,
-            asked_attempt=attempt,
-            queued_at=now,
-            **EMPTIED,
-        ):
-            log.info("export.retried", export_id=str(export.pk), attempt=attempt)
-            look(export.user_id, now=now)
-            return read(export_id) if admit(queue=queue, now=now) else export
+        if by.pk == export.user_id and export.status in RETRYABLE:
+            check_quota(export.user_id)
+        if begin_again(export, by=by, now=now):
+            break
+    look(export.user_id, now=now)
+    return read(export_id) if admit(queue=queue, now=now) else export
+
+
+def begin_again(export: ExportRequest, *, by: User, now: datetime) -> bool:
+    """Begin a further attempt of an export as it was read, and tell whether the move won.
+
+    Whoever calls it looks afterwards, for the export waits now.
+
+    Raises:
+        ExportNotFoundError: it is deleted.
+        WrongStatusError: it is running, or completed.
+    """
+    if export.deleted:
+        raise ExportNotFoundError(f"{export.pk} is deleted")
+    if export.status not in RETRYABLE:
+        raise WrongStatusError(
+            export.status,
+            f"Only a failed or cancelled export can be retried; this one is {export.status}.",
+        )
+    if export.notify_pending:
+        notify_of_end(export, now=now)
+    attempt = export.attempt + 1
+    won = move(
+        export,
+        Status.PENDING,
+        Event.RETRIED,
+        now=now,
+        detail=_by(by, export),
+        attempt=attempt,
+        asked_attempt=attempt,
+        queued_at=now,
+        **EMPTIED,
+    )
+    if won:
+        log.info("export.retried", export_id=str(export.pk), attempt=attempt)
+    return won
 
 
 class Stopping(TextChoices):
@@ -164,10 +292,63 @@ def cancel_export(
             return export, _stop_render(export, claimed=claimed, now=now)
 
 
+def delete_export(*, export_id: UUID, by: User, queue: MessageQueue, now: datetime) -> None:
+    """Delete an export for its owner, and cancel it first where it has not ended.
+
+    Its files go first, then what it is found by, then, in one update, all that its owner has put in it. What
+    is left of the row counts what it has cost. Where this stops in between the export is still there, and
+    asking again goes on.
+
+    Raises:
+        ExportNotFoundError: there is no such export, or not any more.
+        ClientError, BotoCoreError: the files can't be deleted now.
+    """
+    while True:
+        export = read(export_id)
+        if export.deleted:
+            raise ExportNotFoundError(f"{export_id} is deleted")
+        if export.status not in ENDED:
+            # It may end by itself in between.
+            with contextlib.suppress(WrongStatusError):
+                cancel_export(export_id=export_id, by=by, queue=queue, now=now)
+            continue
+        if export.notify_pending:
+            notify_of_end(export, now=now)
+        if export.attempt > 1 or export.start_token is not None:
+            for attempt in range(1, export.attempt + 1):
+                delete_output(
+                    bucket_name=export.bucket_name or settings.REMOTION_BUCKET,
+                    key=export.output_key_of(attempt),
+                )
+        for key, value in export.metadata.items():
+            MetadataPair.objects.filter(
+                user_id=export.user_id, key=key, value=value, export_id=export.pk
+            ).delete()
+        entry = timeline_entry(event=Event.DELETED, status=export.status, attempt=export.attempt, now=now)
+        if ExportRequest.objects.filter(pk=export.pk, status=export.status, version=export.version).update(
+            deleted=True,
+            version=export.version + 1,
+            updated_at=now,
+            title="",
+            input_props={},
+            metadata={},
+            output_key="",
+            output_at=None,
+            error_message="",
+            errors=[],
+            timeline=[entry],
+        ):
+            log.info("export.deleted", export_id=str(export.pk))
+            return
+
+
 def _stop_render(export: ExportRequest, *, claimed: bool, now: datetime) -> Stopping:
     if export.render_id is None:
-        # The worker that has claimed it asks again once it knows the render's id.
-        return Stopping.STARTING if claimed else Stopping.NOT_STARTED
+        if not claimed:
+            return Stopping.NOT_STARTED
+        # The worker that has claimed it asks again once it knows the render's id. That of a still it gets
+        # with the finished file.
+        return Stopping.UNREACHABLE if export.codec in STILLS else Stopping.STARTING
     reached = renders.cancel(bucket_name=export.bucket_name, render_id=export.render_id, now=now)
     return Stopping.ASKED if reached else Stopping.UNREACHABLE
 

@@ -8,14 +8,21 @@ from rest_framework import viewsets
 from rest_framework.serializers import BaseSerializer
 
 from exports.models import Project
+from exports.props import MAX_DEPTH
 from exports.serializers.projects import ProjectSerializer
 from exports.states import RUNNING
-from exports.views.shared import NewestFirst
+from exports.views.pages import NewestFirst
 from renderhub.openapi import refusal
 from renderhub.problems import Problem
 
 _IN_USE = "Exports of this project are running. Wait for them or cancel them, then delete it."
 
+_TOO_DEEP = refusal(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "props-too-deep",
+    f"Props can be nested {MAX_DEPTH} levels deep at the most.",
+    "The props are nested too deeply.",
+)
 
 _PROJECT = OpenApiExample(
     "project",
@@ -32,13 +39,19 @@ _PROJECT = OpenApiExample(
 
 @extend_schema_view(
     list=extend_schema(operation_id="listProjects", summary="List one's own projects, newest first"),
-    create=extend_schema(operation_id="createProject", summary="Make a project", examples=[_PROJECT]),
+    create=extend_schema(
+        operation_id="createProject",
+        summary="Make a project",
+        examples=[_PROJECT],
+        responses={201: ProjectSerializer, **_TOO_DEEP},
+    ),
     retrieve=extend_schema(operation_id="getProject", summary="Read a project"),
     partial_update=extend_schema(
         operation_id="changeProject",
         summary="Change a project",
         description="Exports that were asked for before stay as they are: they have copies.",
         examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True)],
+        responses={200: ProjectSerializer, **_TOO_DEEP},
     ),
     destroy=extend_schema(
         operation_id="deleteProject",

@@ -1,10 +1,34 @@
 """The database engine: MongoDB's own backend, with queries and unique indexes that fit each other."""
 
-from typing import Any
+from typing import Any, Final
 
+import pymongo
+from django.utils.asyncio import async_unsafe
 from django_mongodb_backend import base, operations
+from django_mongodb_backend.introspection import DatabaseIntrospection as BaseIntrospection
+from django_mongodb_backend.query import wrap_database_errors
+from django_mongodb_backend.utils import OperationDebugWrapper
+from pymongo.errors import PyMongoError
 
+from renderhub.mongodb.collection import Collection
 from renderhub.mongodb.schema import DatabaseSchemaEditor
+
+_PING_S: Final = 1.0
+"""How long a server may take to say that it is there."""
+
+
+class DatabaseIntrospection(BaseIntrospection):  # type: ignore[misc]  # the backend has no types
+    """MongoDB's own, telling that the server is away as Django's other engines do."""
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def table_names(self, cursor: Any = None, include_views: bool = False) -> list[str]:
+        """Return the names of the collections.
+
+        Raises:
+            DatabaseError: the server can't be reached.
+        """
+        names: list[str] = super().table_names(cursor, include_views)
+        return names
 
 
 class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]  # the backend has no types
@@ -18,10 +42,12 @@ def _is_null(field: str, wanted: bool) -> dict[str, Any]:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # the backend has no types
-    """MongoDB's own backend, with our compiler and our schema editor."""
+    """MongoDB's own backend, with our collections, compiler, introspection and schema editor."""
 
     SchemaEditorClass = DatabaseSchemaEditor
+    introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
+    collection_class: type[Collection] = Collection
     # The backend asks for a field that is not null besides, or for one that is null or not there. A filter of
     # MongoDB says as much by itself: less than a date is only what is a date, and null what is not there too.
     # So each is one range of an index, and counting needs no row.
@@ -31,3 +57,18 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # the backen
         "lte": lambda field, value: {field: {"$lte": value}},
         "isnull": _is_null,
     }
+
+    def get_collection(self, name: str, **kwargs: Any) -> Any:
+        """Return a collection."""
+        found = self.collection_class(self.database, name, **kwargs)
+        return OperationDebugWrapper(self, found) if self.queries_logged else found
+
+    @async_unsafe
+    def is_usable(self) -> bool:
+        """Tell whether the server answers, sooner than a query would find out that it doesn't."""
+        try:
+            with pymongo.timeout(_PING_S):
+                self.database.command("ping")
+        except PyMongoError:
+            return False
+        return True

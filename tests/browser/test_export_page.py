@@ -58,6 +58,7 @@ def test_the_file_of_a_finished_export_can_be_downloaded(page: Page, exported: s
     expect(link).to_be_visible(timeout=WITHIN_MS)
     with urllib.request.urlopen(link.get_attribute("href") or "") as response:  # noqa: S310
         assert (response.status, response.headers["Content-Type"]) == (200, "video/mp4")
+        assert response.headers["Content-Disposition"].startswith("attachment; filename=")
 
 
 def test_an_address_that_no_longer_works_is_replaced(
@@ -129,6 +130,23 @@ def test_a_gif_is_shown_as_an_image(page: Page, api: ApiClient, system: System):
     image = page.get_by_role("img", name="Quarterly figures, as an animated image")
     expect(image).to_be_visible(timeout=WITHIN_MS)
     assert image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 1280
+
+
+def test_a_still_is_shown_as_an_image(page: Page, api: ApiClient, system: System):
+    page.goto(f"/exports/{ask(api, system.demo.project_id, codec='webp', frame=30)}")
+    image = page.get_by_role("img", name="Quarterly figures, as a picture")
+    expect(image).to_be_visible(timeout=WITHIN_MS)
+    assert image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 1280
+    expect(page.get_by_role("link", name=re.compile("^Download WebP, "))).to_be_visible()
+
+
+def test_a_page_is_offered_as_a_link(page: Page, api: ApiClient, system: System):
+    page.goto(f"/exports/{ask(api, system.demo.project_id, codec='pdf')}")
+    link = page.get_by_role("link", name=re.compile("^Download PDF, "))
+    expect(link).to_be_visible(timeout=WITHIN_MS)
+    with urllib.request.urlopen(link.get_attribute("href") or "") as response:  # noqa: S310
+        assert response.headers["Content-Type"] == "application/pdf"
+    expect(page.locator("#file video, #file img, #file audio")).to_have_count(0)
 
 
 def test_an_export_of_someone_else_does_not_exist(

@@ -39,12 +39,6 @@ def prepare(users: int) -> list[Account]:
     return accounts
 
 
-def find(composition: str) -> str | None:
-    """Return the id of the export of a composition."""
-    found = ExportRequest.objects.filter(composition_id=composition).values_list("pk", flat=True).first()
-    return None if found is None else str(found)
-
-
 def holders() -> Holders:
     """Return who holds a slot now."""
     rows = list(ExportRequest.objects.filter(slot__isnull=False).values_list("pk", "attempt", "user_id"))

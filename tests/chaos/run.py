@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,8 @@ class Times:
     resend_s: float = 5.0
     claim_s: float = 15.0
     poll_s: float = 1.5
-    timeout_s: float = 60.0
-    stall_s: float = 90.0
+    timeout_s: float = 180.0
+    stall_s: float = 210.0
 
 
 @dataclass(slots=True)
@@ -71,6 +71,7 @@ class Run:
     Args:
         plan: what happens.
         folder: for the system's files and logs, emptied first.
+        database: the environment that reaches the database, which is empty.
         limit: RENDER_MAX_CONCURRENCY.
         user_limit: RENDER_MAX_CONCURRENCY_PER_USER.
         times: the system's own times.
@@ -78,10 +79,19 @@ class Run:
     """
 
     def __init__(
-        self, plan: Plan, *, folder: Path, limit: int, user_limit: int, times: Times, broken: str | None
+        self,
+        plan: Plan,
+        *,
+        folder: Path,
+        database: Mapping[str, str],
+        limit: int,
+        user_limit: int,
+        times: Times,
+        broken: str | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
+        self._server = database
         self._limit = limit
         self._user_limit = user_limit
         self._times = times
@@ -104,6 +114,7 @@ class Run:
         webhook_server, webhook_port = await wire.serve(late.webhook)
         system = System(
             folder=self._folder,
+            database=self._server,
             renderer_port=renderer_port,
             visibility_s=self._times.visibility_s,
             workers=min(max(_FEWEST_WORKERS, self._plan.exports // 100), _MOST_WORKERS),
@@ -133,7 +144,6 @@ class Run:
                 accounts,
                 self._ledger,
                 api_port=system.api_port,
-                find=lambda composition: self._ask(records.find, composition),
             )
             await self._go_through(system, users, queue, renderer, records)
             exports = await self._ask(records.exports)
@@ -171,6 +181,11 @@ class Run:
             "RENDER_CLAIM_S": str(times.claim_s),
             "RENDER_POLL_S": str(times.poll_s),
             "RENDER_TIMEOUT_S": str(times.timeout_s),
+            # Twenty users ask as often as thousands would.
+            "LIMIT_READS": "1000000/m",
+            "LIMIT_WRITES": "1000000/m",
+            "LIMIT_EXPORTS": "1000000/m",
+            "MAX_PENDING_PER_USER": "1000000",
         }
 
     async def _prepare(self, environment: dict[str, str]) -> tuple[Any, Any]:

@@ -30,6 +30,7 @@ class System:
 
     Args:
         folder: for its files and logs.
+        database: the environment that reaches its database.
         renderer_port: where the stand-in for Remotion's function listens.
         visibility_s: how long SQS hides a message that a worker has taken.
         workers: how many messages are worked on at a time, each in a Python process of its own.
@@ -37,12 +38,20 @@ class System:
     """
 
     def __init__(
-        self, *, folder: Path, renderer_port: int, visibility_s: int, workers: int, broken: str | None
+        self,
+        *,
+        folder: Path,
+        database: Mapping[str, str],
+        renderer_port: int,
+        visibility_s: int,
+        workers: int,
+        broken: str | None,
     ) -> None:
         self.mark = secrets.token_hex(8)
         self.api_port = ports.choose_port(0)
         self.secrets = {"SECRET_KEY": secrets.token_urlsafe(48), "WEBHOOK_SECRETS": secrets.token_urlsafe(32)}
         self._folder = folder
+        self._database = database
         self._visibility_s = visibility_s
         self._workers = workers
         self._broken = broken
@@ -95,15 +104,14 @@ class System:
     ) -> dict[str, str]:
         """Return the environment of the API and the sweeper, those of this shell's AWS account left out."""
         shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        database = os.environ.get("DATABASE_URL") or f"sqlite:///{self._folder / 'db.sqlite3'}"
         return {
             **shell,
             **self.secrets,
             **create_web_user(self.account, self._stack),
             MARK: self.mark,
             "DJANGO_SETTINGS_MODULE": "renderhub.settings",
+            **self._database,
             "DEBUG": "0",
-            "DATABASE_URL": database,
             "API_BASE_URL": f"http://{ports.HOST}:{webhook_port}",
             "AWS_ENDPOINT_URL": self.account.endpoint,
             "AWS_ENDPOINT_URL_SQS": f"http://{ports.HOST}:{queue_port}",

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,8 +31,6 @@ class Users:
         accounts: theirs.
         ledger: what they know of their exports.
         api_port: where the API listens.
-        find: tells the id of the export of a composition, ``None`` where there is none, as a user finds it in
-            the history after a request that wasn't answered.
     """
 
     def __init__(
@@ -41,12 +39,10 @@ class Users:
         ledger: Ledger,
         *,
         api_port: int,
-        find: Callable[[str], Awaitable[str | None]],
     ) -> None:
         self._accounts = accounts
         self._ledger = ledger
         self._api_port = api_port
-        self._find = find
 
     async def run(self) -> None:
         """Return when every user has done what the plan says."""
@@ -71,18 +67,13 @@ class Users:
         body = {"compositionId": order.composition, "priority": order.priority}
         while True:
             try:
-                answer = await self._call(asked, "POST", path, body)
-            except UnreachableError:
+                # With a key, so that one which was recorded without an answer isn't recorded again.
+                answer = await self._call(asked, "POST", path, body, key=order.composition)
+            except (UnreachableError, UnansweredError):
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            except UnansweredError:
-                answer = None
-            if answer is not None and answer.status == 202:
+            if answer.status == 202:
                 asked.export_id = json.loads(answer.body)["exportId"]
-                return
-            # It may have been recorded all the same.
-            asked.export_id = await self._find(order.composition)
-            if asked.export_id is not None:
                 return
             await asyncio.sleep(_AGAIN_S)
 
@@ -121,11 +112,17 @@ class Users:
             await asyncio.sleep(_AGAIN_S)
 
     async def _call(
-        self, asked: Asked, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        asked: Asked,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
     ) -> Response:
         headers = {
             "authorization": f"Bearer {self._accounts[asked.order.user].token}",
             "content-type": "application/json",
+            **({} if key is None else {"idempotency-key": key}),
         }
         answer = await wire.fetch(
             self._api_port,

@@ -20,8 +20,8 @@ def main() -> int:
     for name in given.on or SERVERS:
         print(f"\n===== {name} =====", flush=True)
         try:
-            with SERVERS[name]() as environment:
-                last, code = _run_tests(environment, arguments)
+            with SERVERS[name]() as database:
+                last, code = _run_tests(database.environment, arguments)
         except ServerError as error:
             last, code = str(error), 1
         summaries[name] = last

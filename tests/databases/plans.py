@@ -61,7 +61,7 @@ def _on_sqlite(act: Callable[[], Any]) -> list[Plan]:
             elif name and (kind == "SEARCH" or _is_partial(table, name)):
                 columns = [row[2] for row in _rows(f"PRAGMA index_info({name})")]
                 indexes.append(_label(table, name, columns))
-            elif kind in ("SCAN", "SEARCH"):
+            elif kind in ("SCAN", "SEARCH") and table in _MODELS:
                 scanned.append(table)
         plans.append(
             Plan(

@@ -12,6 +12,7 @@ most keys that are bound, then the fewest keys.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 _RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
@@ -28,7 +29,7 @@ class Asked:
         single: the columns that are compared with one value, with it.
         bound: the columns that have a range or a list of values, with the operators.
         order: what is sorted by, before anything else is done.
-        sorts_later: whether something is sorted after other stages.
+        sorts_later: whether rows are sorted after other stages; groups may be.
     """
 
     single: Mapping[str, Any] = field(default_factory=dict)
@@ -62,12 +63,16 @@ def looks(collection: str, pipeline: Sequence[Mapping[str, Any]]) -> Iterator[tu
             single=single,
             bound=bound,
             order=tuple(order.items()),
-            sorts_later=any("$sort" in stage for stage in stages),
+            sorts_later=any("$sort" in stage for stage in _before_groups(stages)),
         ),
     )
     for stage in stages:
         if "$lookup" in stage:
             yield stage["$lookup"]["from"], Asked(single={stage["$lookup"]["foreignField"]: "a value"})
+
+
+def _before_groups(stages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return takewhile(lambda stage: "$group" not in stage, stages)
 
 
 def best_way(indexes: Mapping[str, Index], asked: Asked) -> Way:
@@ -135,6 +140,8 @@ def _parts(match: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str
             continue
         elif not isinstance(value, dict):
             single[name] = value
+        elif value.keys() == {"$in"} and len(value["$in"]) == 1:
+            [single[name]] = value["$in"]
         elif value.keys() <= _RANGES | {"$in"}:
             bound[name] = bound.get(name, {}) | value
     return single, bound

@@ -1,15 +1,21 @@
-"""Database servers of a test run's own: on a free port, in a temporary folder, gone at its end."""
+"""Database servers of a test run's own: on a free port, in a temporary folder, gone at its end.
+
+Each takes ``durable``: whether what is acknowledged survives a kill of the server, at some cost of speed.
+"""
 
 import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from localcloud import ports
 from localcloud.paths import ROOT
@@ -25,16 +31,38 @@ class ServerError(Exception):
     """A server can't run; the text says what to do."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A database that runs.
+
+    Attributes:
+        environment: what reaches it.
+        kill: ends its server as a power cut does; ``None`` where it has none of this run's.
+        start: starts the server again with what it has kept.
+    """
+
+    environment: dict[str, str]
+    kill: Callable[[], None] | None = None
+    start: Callable[[], None] | None = None
+
+
+class Run(Protocol):
+    """Runs a database while a ``with`` block does."""
+
+    def __call__(self, *, durable: bool = False) -> AbstractContextManager[Database]:
+        """Return what yields it."""
+
+
 @contextmanager
-def sqlite() -> Iterator[dict[str, str]]:
-    """Yield the environment for SQLite: a file in a folder of its own."""
+def sqlite(*, durable: bool = False) -> Iterator[Database]:
+    """Run SQLite, which is a file in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="renderhub-sqlite-") as folder:
-        yield {"DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"}
+        yield Database(environment={"DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"})
 
 
 @contextmanager
-def postgresql() -> Iterator[dict[str, str]]:
-    """Run a private PostgreSQL cluster; yield the environment that reaches it.
+def postgresql(*, durable: bool = False) -> Iterator[Database]:
+    """Run a private PostgreSQL cluster.
 
     Raises:
         ServerError: PostgreSQL's programs are not installed, or it does not start.
@@ -47,66 +75,82 @@ def postgresql() -> Iterator[dict[str, str]]:
         _run(
             [*as_user, f"{programs}/initdb", "-D", data, "-U", "renderhub", "-A", "trust", "-E", "UTF8", "-N"]
         )
-        options = (
-            f"-p {port} -k {folder} -c listen_addresses={ports.HOST} -c fsync=off -c max_connections=200"
-        )
+        options = f"-p {port} -k {folder} -c listen_addresses={ports.HOST} -c max_connections=200"
+        if not durable:
+            options += " -c fsync=off"
         control = [*as_user, f"{programs}/pg_ctl", "-D", data, "-l", f"{folder}/log", "-w"]
-        _run([*control, "-o", options, "start"])
+
+        def start() -> None:
+            _run([*control, "-o", options, "start"])
+
+        def kill() -> None:
+            pid = int(Path(data, "postmaster.pid").read_text().split()[0])
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            _kill(pid, *map(int, children))
+
+        start()
         try:
-            yield {"DATABASE_URL": f"postgres://renderhub@{ports.HOST}:{port}/postgres"}
+            yield Database(
+                environment={"DATABASE_URL": f"postgres://renderhub@{ports.HOST}:{port}/postgres"},
+                kill=kill,
+                start=start,
+            )
         finally:
             _run([*control, "-m", "immediate", "stop"])
 
 
 @contextmanager
-def mongodb(*, durable: bool = False) -> Iterator[dict[str, str]]:
-    """Yield the environment that reaches MongoDB: ``TEST_MONGODB_URL``, or a stand-in that this runs.
-
-    Args:
-        durable: what is acknowledged survives a kill, as with MongoDB's write concern; slower.
+def mongodb(*, durable: bool = False) -> Iterator[Database]:
+    """Run a stand-in for MongoDB, or take what ``TEST_MONGODB_URL`` names.
 
     Raises:
         ServerError: the stand-in is not installed, or does not start.
     """
     given = os.environ.get(MONGODB_URL)
     if given:
-        yield {"DATABASE_URL": given}
+        yield Database(environment={"DATABASE_URL": given})
         return
     if not _SECANTUS.exists():
         raise ServerError(f"SecantusDB is not installed: run make install, or set {MONGODB_URL}")
     port = ports.choose_port(0)
     with tempfile.TemporaryDirectory(prefix="renderhub-mongodb-") as folder:
-        command = [
-            str(_SECANTUS),
-            "--host",
-            ports.HOST,
-            "--port",
-            str(port),
-            "--storage-path",
-            f"{folder}/data",
-        ]
-        command += ["--log-level", "WARNING", *(["--sync-on-commit"] if durable else [])]
-        with (
-            Path(folder, "log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as server,
-        ):
-            try:
-                if not ports.wait_until_listening(port, timeout_s=_READY_S):
-                    raise ServerError(f"SecantusDB does not start: {Path(folder, 'log').read_text()}")
-                # It looks for each retryable write among thousands that it keeps.
-                options = "directConnection=true&retryWrites=false"
-                yield {
+        command = [str(_SECANTUS), "--host", ports.HOST, "--port", str(port)]
+        command += ["--storage-path", f"{folder}/data", "--log-level", "WARNING"]
+        command += ["--sync-on-commit"] if durable else []
+        running: list[subprocess.Popen[bytes]] = []
+
+        def start() -> None:
+            with Path(folder, "log").open("ab") as log:
+                running.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder))
+            if not ports.wait_until_listening(port, timeout_s=_READY_S):
+                raise ServerError(f"SecantusDB does not start: {Path(folder, 'log').read_text()}")
+
+        def kill() -> None:
+            server = running.pop()
+            server.kill()
+            server.wait()
+
+        try:
+            start()
+            # It looks for each retryable write among thousands that it keeps.
+            options = "directConnection=true&retryWrites=false"
+            yield Database(
+                environment={
                     "DATABASE_URL": f"mongodb://{ports.HOST}:{port}/renderhub?{options}",
                     "DJANGO_SETTINGS_MODULE": "tests.databases.secantus.settings",
-                }
-            finally:
+                },
+                kill=kill,
+                start=start,
+            )
+        finally:
+            for server in running:
                 server.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     server.wait(10)
                 server.kill()
 
 
-SERVERS: Final[Mapping[str, Callable[[], AbstractContextManager[dict[str, str]]]]] = {
+SERVERS: Final[Mapping[str, Run]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
     "mongodb": mongodb,
@@ -141,3 +185,15 @@ def _run(command: list[str]) -> None:
         if done.returncode:
             output.seek(0)
             raise ServerError(f"{command[-1]}: {output.read().decode(errors='replace')}")
+
+
+def _kill(*pids: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    # None of them is a child of this process, to be waited for.
+    deadline = time.monotonic() + _READY_S
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            raise ServerError(f"can't kill {pids}")
+        time.sleep(0.02)

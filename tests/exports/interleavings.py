@@ -25,7 +25,7 @@ from django.db import connection
 
 from lambda_worker.contract import Message, StartMessage
 
-TABLES: Final = ("pauses", "export_requests", "renders", "deliveries")
+TABLES: Final = ("pauses", "batches", "export_requests", "renders", "deliveries")
 """What races may write, in an order in which rows can be inserted."""
 
 MAX_OPERATIONS: Final = 120

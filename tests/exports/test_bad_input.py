@@ -60,9 +60,6 @@ def nested(depth):
         ({"inputProps": []}, "/inputProps"),
         ({"inputProps": "{}"}, "/inputProps"),
         ({"inputProps": None}, "/inputProps"),
-        ({"inputProps": nested(32)}, "/inputProps"),
-        ({"inputProps": {"title": "x" * 190_000}}, "/inputProps"),
-        ({"inputProps": {"title": '"' * 90_000}}, "/inputProps"),
         ({"inputprops": {}}, "/inputprops"),
         ({"a/b~c": {}}, "/a~1b~0c"),
         ([], ""),
@@ -77,8 +74,32 @@ def test_a_body_that_is_not_what_the_call_takes_is_named_by_its_pointer(api, pro
 
 
 def test_props_that_grow_when_they_are_escaped_are_told_so(api, project):
-    problem = check(order(api, project, {"inputProps": {"title": '"' * 90_000}}), 400, "invalid")
-    assert "once they are a string in JSON" in problem["errors"][0]["detail"]
+    problem = check(order(api, project, {"inputProps": {"title": '"' * 90_000}}), 413, "props-too-large")
+    assert "once they are a string in JSON" in problem["detail"]
+
+
+def test_props_that_are_too_large_alone_or_with_the_projects_are_refused(api, project):
+    props = {"inputProps": {"title": "x" * 190_000}}
+    assert "these are 190,012" in check(order(api, project, props), 413, "props-too-large")["detail"]
+    Project.objects.update(input_props={"other": "x" * 100_000})
+    check(order(api, project, {"inputProps": {"title": "x" * 100_000}}), 413, "props-too-large")
+
+
+def test_props_that_are_nested_too_deeply_are_refused(api, project):
+    check(order(api, project, {"inputProps": nested(32)}), 422, "props-too-deep")
+
+
+def test_every_error_in_the_props_is_told_with_its_place(api, project):
+    item = {"type": "object", "required": ["label"], "properties": {"value": {"type": "number"}}}
+    properties = {"a/b": {"type": "integer"}, "rows": {"type": "array", "items": item}}
+    Project.objects.update(props_schema={"properties": properties})
+    props = {"a/b": "x", "rows": [{"label": "a", "value": "x"}, {"value": 1}]}
+    problem = check(order(api, project, {"inputProps": props}), 400, "invalid")
+    assert {error["pointer"] for error in problem["errors"]} == {
+        "/inputProps/a~1b",
+        "/inputProps/rows/0/value",
+        "/inputProps/rows/1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -256,11 +277,12 @@ def test_a_refresh_token_is_of_no_use_once_used_or_without_its_user(client, api,
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"inputProps": nested(32)}, "/inputProps"),
-        ({"inputProps": {"a": "x" * 190_000}}, "/inputProps"),
         ({"propsSchema": nested(64)}, "/propsSchema"),
         ({"propsSchema": {"$ref": "#", "$dynamicRef": "https://example.com"}}, "/propsSchema"),
         ({"propsSchema": {"type": "nonsense"}}, "/propsSchema"),
+        ({"propsSchema": {"$ref": "#/nowhere"}}, "/propsSchema"),
+        ({"propsSchema": {"$ref": "#"}}, "/propsSchema"),
+        ({"propsSchema": {"properties": {"title": {"pattern": "("}}}}, "/propsSchema"),
         ({"compositionId": "Nope"}, "/compositionId"),
         ({"title": ""}, "/title"),
         ({"title": "x" * 201}, "/title"),
@@ -272,3 +294,12 @@ def test_a_project_that_no_export_could_use_is_refused(api, project, body, point
     check(api.post("/api/projects", new), 400, "invalid", pointer)
     check(api.patch(f"/api/projects/{project.pk}", body), 400, "invalid", pointer)
     assert Project.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("props", "status", "kind"),
+    [(nested(32), 422, "props-too-deep"), ({"a": "x" * 190_000}, 413, "props-too-large")],
+)
+def test_a_project_whose_props_are_beyond_the_limits_is_refused(api, project, props, status, kind):
+    check(api.post("/api/projects", {"title": "T", "compositionId": "M", "inputProps": props}), status, kind)
+    check(api.patch(f"/api/projects/{project.pk}", {"inputProps": props}), status, kind)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -131,7 +132,7 @@ def test_every_golden_webhook_is_posted_here():
     assert posted == {name for name in names if name.startswith(("render_", "remotion_"))}
 
 
-def message(sent: FakeQueue, **ours: object) -> dict[str, object]:
+def message(sent: FakeQueue, **ours: object) -> dict[str, Any]:
     """Return the one message as it goes over the wire, with the golden file's ids."""
     [only] = sent.messages
     return {**json.loads(contract.dump_message(only)), **ours}
@@ -147,6 +148,21 @@ def test_the_start_message_of_an_export_is_the_golden_one(api, project, sent):
     expected = golden.load("start")
     ours = {name: expected[name] for name in ("exportId", "projectId", "userId", "version")}
     assert message(sent, **ours) == expected
+
+
+@pytest.mark.parametrize(("name", "frame"), [("start_options", None), ("start_still", -1)])
+def test_a_start_message_says_how_to_render_as_the_golden_one_does(api, project, sent, name, frame):
+    expected = golden.load(name)
+    config = expected["renderConfig"]
+    body = {"codec": config["codec"], "renderOptions": config["renderOptions"]}
+    answer = api.post(
+        f"/api/exports/projects/{project.pk}/export", body if frame is None else {**body, "frame": frame}
+    )
+    assert answer.status_code == 202, answer.content
+    ours = {each: expected[each] for each in ("exportId", "projectId", "userId", "version")}
+    said = message(sent, **ours)
+    said["renderConfig"]["inputProps"] = config["inputProps"]
+    assert said == expected
 
 
 def test_the_poll_message_of_an_export_is_the_golden_one(project):

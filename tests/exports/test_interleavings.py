@@ -19,11 +19,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from exports import services
-from exports.models import ExportRequest, Pause, Project
+from exports.idempotency import IdempotencyKey
+from exports.models import Batch, ExportRequest, Pause, Project
 from exports.services.line import admit
 from exports.states import ENDED, Status
 from lambda_worker.contract import (
     Action,
+    RenderCosts,
     RenderError,
     RenderFailure,
     RenderProgress,
@@ -52,7 +54,15 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "sqlite", reason="states are copied from and to SQLite"),
 ]
 
-BESIDE_THE_VERSION = {"progress", "due_at", "rank", "queue_message_id", "notify_pending", "updated_at"}
+BESIDE_THE_VERSION = {
+    "progress",
+    "due_at",
+    "rank",
+    "queue_message_id",
+    "notify_pending",
+    "updated_at",
+    "render_cost_usd",
+}
 ROUND_S = 61
 
 
@@ -79,7 +89,7 @@ class Stage:
 
     # What racers do. Each is given its moment, so that it does the same in each run.
 
-    def create(self, who: int = 0, priority: int = 2) -> ExportRequest:
+    def create(self, who: int = 0, priority: int = 2, key: IdempotencyKey | None = None) -> ExportRequest:
         return services.create_export(
             project=self.projects[who],
             composition_id="M",
@@ -87,6 +97,20 @@ class Stage:
             codec="h264",
             input_props={},
             priority=priority,
+            key=key,
+            queue=self.outside,
+            now=self.now,
+        )
+
+    def batch(self, rows: int = 2, who: int = 0, codec: str = "h264") -> Batch:
+        """Ask for a batch with a key, each time with the same."""
+        order = {"composition_id": "M", "serve_url": "https://x/sites/main/index.html", "codec": codec}
+        return services.create_batch(
+            project=self.projects[who],
+            order=services.BatchOrder(
+                total=rows, orders={row: {**order, "input_props": {"n": row}} for row in range(1, rows + 1)}
+            ),
+            key=IdempotencyKey(stored=f"{self.users[who].pk}:k", request_hash="h"),
             queue=self.outside,
             now=self.now,
         )
@@ -130,7 +154,7 @@ class Stage:
             now=self.now,
         )
 
-    def progress(self, export: ExportRequest, token: str, value: float) -> bool:
+    def progress(self, export: ExportRequest, token: str, value: float, usd: float | None = None) -> bool:
         return services.record_progress(
             report=RenderProgress(
                 export_id=str(export.pk),
@@ -138,6 +162,7 @@ class Stage:
                 render_id=f"r-{token}",
                 bucket_name="b",
                 progress=value,
+                costs=None if usd is None else RenderCosts(amount_usd=usd),
             ),
             now=self.now,
         )
@@ -188,8 +213,12 @@ class Stage:
     def sweep(self, seconds: float = 0) -> None:
         now = self.now + timedelta(seconds=seconds)
         services.handle_due(queue=self.outside, now=now)
+        services.release_batches(now=now)
         services.mend_line(queue=self.outside, now=now)
         services.notify_left_over(now=now)
+
+    def give_up(self, days: float) -> None:
+        services.delete_uncommitted_batches(now=self.now + timedelta(days=days))
 
     def due(self, seconds: float) -> int:
         return services.handle_due(queue=self.outside, now=self.now + timedelta(seconds=seconds))
@@ -278,6 +307,29 @@ class Stage:
                 export, attempt, token = arguments
                 started[export, attempt].add(token)
         assert all(len(tokens) == 1 for tokens in started.values()), "an attempt is rendered twice"
+        self._check_batches(world)
+
+    def _check_batches(self, world: World) -> None:
+        """A batch that isn't committed has nothing that could render; a committed one has all of its rows."""
+        batches = self.rows(world, "batches")
+        of: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.rows(world).values():
+            if row["batch_id"] is not None:
+                of[row["batch_id"]].append(row)
+            if row["status"] == Status.STAGED:
+                assert (row["slot"], row["rank"], row["due_at"], row["version"]) == (None, None, None, 1)
+        for key, batch in batches.items():
+            committed = batch["stage"] in (Batch.Stage.COMMITTED, Batch.Stage.RELEASED)
+            assert (batch["committed_at"] is not None) == committed
+            statuses = {row["status"] for row in of[key]}
+            if committed:
+                numbers = sorted(row["row"] for row in of[key])
+                assert numbers == list(range(1, batch["accepted"] + 1)), "a committed batch lacks rows"
+            else:
+                assert statuses <= {Status.STAGED}, "a row of a batch that isn't committed may render"
+            if batch["stage"] == Batch.Stage.RELEASED:
+                assert Status.STAGED not in statuses, "a released batch keeps rows back"
+        assert of.keys() <= batches.keys(), "rows are left without their batch"
 
     def _check_limits(self, world: World) -> None:
         holders = [row for row in self.rows(world).values() if row["slot"] is not None]
@@ -287,7 +339,9 @@ class Stage:
 
     def _check_change(self, before: World, after: World) -> None:
         olds, news = self.rows(before), self.rows(after)
-        assert olds.keys() <= news.keys()
+        gone = olds.keys() - news.keys()
+        assert all(olds[key]["status"] == Status.STAGED for key in gone)
+        olds = {key: old for key, old in olds.items() if key in news and old["status"] != Status.STAGED}
         if any(
             row["slot"] is not None and olds.get(key, {}).get("slot") is None for key, row in news.items()
         ):
@@ -355,9 +409,19 @@ class Stage:
                 self.resume()
             self.sweep()
             self._check_world(World(self.database.read(), tuple(self.outside.done)))
-            if not ExportRequest.objects.exclude(status__in=ENDED).exists():
-                return
-        raise AssertionError(f"stranded: {list(ExportRequest.objects.exclude(status__in=ENDED).values())}")
+            if not ExportRequest.objects.exclude(status__in=[*ENDED, Status.STAGED]).exists():
+                break
+        else:
+            left = ExportRequest.objects.exclude(status__in=[*ENDED, Status.STAGED])
+            raise AssertionError(f"stranded: {list(left.values())}")
+        self._end_batches()
+
+    def _end_batches(self) -> None:
+        """Let whoever asked for a batch that wasn't committed be gone for good, and the day pass."""
+        for days in (1.1, 1.2):
+            self.give_up(days)
+        assert not ExportRequest.objects.filter(status=Status.STAGED).exists()
+        assert not Batch.objects.exclude(stage=Batch.Stage.RELEASED).exists()
 
     def _take(
         self, number: int, action: str, export_id: str, attempt: int, version: int, render_id: str | None
@@ -640,6 +704,17 @@ def test_cancel_and_progress(stage):
     stage.race(partial(stage.cancel, export), partial(stage.progress, export, "t0", 0.5))
 
 
+def test_the_costs_of_two_renders_of_one_export(stage):
+    export = stage.running()
+    found = stage.race(
+        partial(stage.progress, export, "t0", 0.5, usd=0.25),
+        partial(stage.progress, export, "unwanted", 0.1, usd=0.5),
+        partial(stage.progress, export, "t0", 0.4, usd=0.125),
+    )
+    for end in found.ends:
+        assert stage.rows(end.world)[export.pk.hex]["render_cost_usd"] == 0.75
+
+
 def test_cancel_and_cancel(stage):
     export = stage.running()
     stage.race(partial(stage.cancel, export), partial(stage.cancel, export))
@@ -821,3 +896,152 @@ def test_a_lane_mended_and_a_creation(stage):
     export = stage.create(0)
     ExportRequest.objects.filter(pk=export.pk).update(rank=None)
     stage.race(partial(stage.sweep, 1), partial(stage.create, 0, 1))
+
+
+# --- Creating once ------------------------------------------------------------------------------------------
+
+
+def keyed(stage, who=0):
+    """Ask for an export with a key, each time with the same."""
+    key = IdempotencyKey(stored=f"{stage.users[who].pk}:k", request_hash="h")
+    try:
+        return stage.create(who, key=key)
+    except services.AlreadyCreatedError as found:
+        return found.export
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_create_and_create_with_one_key(stage, slots):
+    stage.limits(slots)
+    if slots == 1:
+        stage.running(1)
+    before = ExportRequest.objects.count()
+    found = stage.race(*[partial(keyed, stage)] * 2)
+    for end in found.ends:
+        first, second = (stand.result.pk for stand in end.stands)
+        assert first == second
+        assert len(stage.rows(end.world)) == before + 1
+
+
+# --- Batches ------------------------------------------------------------------------------------------------
+
+
+def all_or_nothing(stage, found, rows=2):
+    """Make sure that every schedule ends with all rows, and that some go through each stage."""
+    stages = {name for world in found.worlds for name in stages_of(stage, world)}
+    assert {"staged", "committed", "released"} <= stages
+    for end in found.ends:
+        assert "released" in stages_of(stage, end.world)
+        done = [row for row in stage.rows(end.world).values() if row["status"] != "staged"]
+        assert sorted(row["row"] for row in done if row["row"]) == list(range(1, rows + 1))
+
+
+def stages_of(stage, world):
+    return [batch["stage"] for batch in stage.rows(world, "batches").values()]
+
+
+def test_batch_and_batch_with_one_key(stage):
+    # Paused, since what becomes of those that wait has races of its own above.
+    stage.pause()
+
+    def one(results):
+        assert results[0].pk == results[1].pk
+
+    found = stage.race(stage.batch, stage.batch, whole=False, check=one)
+    all_or_nothing(stage, found)
+
+
+def test_a_batch_is_completed_by_the_same_request_wherever_the_first_one_died(stage):
+    stage.limits(2)
+    explorer = Explorer(stage.database, stage.outside, [stage.batch])
+    states = explorer.explore()
+    for world in states.worlds:
+        explorer.restore(world)
+        batch = stage.batch()
+        stage.sweep(1)
+        rows = ExportRequest.objects.filter(batch_id=batch.pk).order_by("row")
+        assert [row.row for row in rows] == [1, 2]
+        assert [row.slot is not None for row in rows] == [True, True]
+        assert {row.status for row in rows} == {Status.PENDING}
+        explorer.world()
+        stage._settle()
+    assert len(states.worlds) >= 7
+
+
+def test_a_batch_and_sweeps(stage):
+    stage.limits(1)
+    found = stage.race(stage.batch, partial(stage.sweep, 1))
+    all_or_nothing(stage, found)
+
+
+def test_a_committed_batch_whose_server_died_and_two_sweepers(stage, monkeypatch):
+    stage.limits(1)
+    with monkeypatch.context() as patch:
+        patch.setattr("exports.services.batches._let_wait", lambda *args, **more: None)
+        stage.batch()
+    found = stage.race(*[partial(services.release_batches, now=stage.now)] * 2, whole=False)
+    assert {name for end in found.ends for name in stages_of(stage, end.world)} == {"released"}
+
+
+def test_a_batch_that_is_given_up_while_it_is_completed(stage, monkeypatch):
+    stage.pause()
+    with monkeypatch.context() as patch:
+        patch.setattr("exports.services.batches._stage_rows", lambda *args, **more: None)
+        patch.setattr("exports.services.batches._commit", lambda *args, **more: exit())
+        with pytest.raises(SystemExit):
+            stage.batch()
+    found = stage.race(stage.batch, partial(stage.give_up, 1.0), whole=False)
+    for end in found.ends:
+        assert "released" in stages_of(stage, end.world)
+    assert any("discarded" in stages_of(stage, world) for world in found.worlds)
+
+
+def test_a_batch_and_the_same_after_its_project_was_changed(stage):
+    stage.pause()
+    seen = Project.objects.get(pk=stage.projects[0].pk)
+    Project.objects.filter(pk=seen.pk).update(updated_at=seen.updated_at + timedelta(seconds=1))
+    seen.refresh_from_db()
+
+    def changed():
+        before = stage.projects[0]
+        stage.projects[0] = seen
+        try:
+            return stage.batch(1, codec="vp9")
+        finally:
+            stage.projects[0] = before
+
+    found = stage.race(partial(stage.batch, 1), changed, whole=False)
+    for end in found.ends:
+        codecs = {row["codec"] for row in stage.rows(end.world).values() if row["status"] != "staged"}
+        assert len(codecs) == 1
+
+
+def test_a_batch_and_an_export_of_the_same_user(stage):
+    stage.limits(1)
+    found = stage.race(partial(stage.batch, 1), partial(stage.create, 0))
+    all_or_nothing(stage, found, rows=1)
+
+
+def test_a_batch_that_is_committed_before_its_rows_are_there_is_found_out(stage, monkeypatch):
+    real = services.batches._stage_rows
+
+    def early(batch, **more):
+        services.batches._commit(batch, now=stage.now)
+        real(batch, **more)
+
+    monkeypatch.setattr("exports.services.batches._stage_rows", early)
+    with pytest.raises(AssertionError, match="a committed batch lacks rows"):
+        stage.race(stage.batch)
+
+
+def test_a_batch_whose_rows_are_not_staged_is_found_out(stage, monkeypatch):
+    real = services.batches._staged
+
+    def pending(*args, **more):
+        export = real(*args, **more)
+        export.status = Status.PENDING
+        return export
+
+    monkeypatch.setattr("exports.services.batches._staged", pending)
+    with pytest.raises(AssertionError, match="a row of a batch that isn't committed may render"):
+        stage.race(stage.batch)

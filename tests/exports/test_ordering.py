@@ -223,6 +223,7 @@ def told_once(status: str, attempt: int, costs: Mapping[str, str], **columns: An
         assert dict(Render.objects.values_list("render_id", "cost_usd")) == {
             render: Decimal(cost) for render, cost in costs.items()
         }
+        assert row.render_cost_usd == sum(map(Decimal, costs.values()))
         assert [each.key for each in Delivery.objects.all()] == [f"export:{row.pk}:{attempt}"]
 
     return check
@@ -562,6 +563,7 @@ class Webhooks(RuleBasedStateMachine):
         assert set(self.model.ends.values()) <= {1}
         costs = {render: float(cost) for render, cost in Render.objects.values_list("render_id", "cost_usd")}
         assert costs == pytest.approx(self.model.costs)
+        assert float(row.render_cost_usd) == pytest.approx(sum(costs.values()))
 
 
 def test_webhooks_in_any_order_do_what_the_model_says(addressed, sent, outputs):

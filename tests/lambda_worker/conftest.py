@@ -67,6 +67,17 @@ def callback(clock: Clock) -> Callback:
     return Callback(secret=SECRET, clock=clock.time, sleep=clock.sleep, uniform=lambda low, high: high)
 
 
+def invocation(**changes: Any) -> Invocation:
+    """An invocation of which as much time has passed as the golden files say."""
+    known = {
+        "token": TOKEN,
+        "memory_mb": 512,
+        "elapsed_s": lambda: 0.1421,
+        "remaining_s": lambda: 150.0,
+    }
+    return Invocation(**{**known, **changes})
+
+
 Take = Callable[[str], dict[str, Any]]
 
 
@@ -79,17 +90,18 @@ def session() -> Session:
 @pytest.fixture
 def worker(world: World, callback: Callback, session: Session) -> Worker:
     settings = read_settings(os.environ)
-    remotion = Remotion(settings, session=session, start_timeout_s=0.3, status_timeout_s=0.3)
+    remotion = Remotion(
+        settings, session=session, start_timeout_s=0.3, still_timeout_s=0.3, status_timeout_s=0.3
+    )
     return Worker(settings, session=session, remotion=remotion, callback=callback)
 
 
 @pytest.fixture
 def take(worker: Worker) -> Take:
     """Hand the worker the body of one queue message, and return what it tells SQS."""
-    invocation = Invocation(token=TOKEN, remaining_s=lambda: 150.0)
 
     def take(body: str) -> dict[str, Any]:
-        return worker.handle(event(body), invocation=invocation)
+        return worker.handle(event(body), invocation=invocation())
 
     return take
 

@@ -16,18 +16,22 @@ from lambda_worker.contract import (
     Action,
     Answer,
     ContractError,
+    DownloadBehavior,
     PollMessage,
     RenderConfig,
     RenderCosts,
     RenderError,
     RenderFailure,
+    RenderOptions,
     RenderProgress,
     RenderStarted,
     RenderSuccess,
     RenderThrottled,
     RenderTimeout,
     StartMessage,
+    WorkerUse,
 )
+from lambda_worker.wire import Short, Wire
 from tests.lambda_worker import golden
 
 EXPORT = "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f"
@@ -35,16 +39,66 @@ RENDER = "8hfxlw5kz1"
 BUCKET = "remotionlambda-renderhub-123456789012-eu-central-1"
 TOKEN = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 KEY = f"renders/export-{EXPORT}.mp4"
+USE = WorkerUse(ms=143, memory_mb=512)
 FILE = f"https://s3.eu-central-1.amazonaws.com/{BUCKET}/{KEY}"
 
-MESSAGES: dict[str, contract.Message] = {
-    "start": StartMessage(
+SITE = f"https://{BUCKET}.s3.eu-central-1.amazonaws.com/sites/main/index.html"
+OPTIONS = RenderOptions(
+    scale=0.5,
+    crf=28,
+    jpeg_quality=90,
+    image_format="jpeg",
+    audio_codec="pcm-16",
+    frame_range=(30, None),
+    every_nth_frame=2,
+    muted=False,
+    pixel_format="yuv420p",
+    x264_preset="veryfast",
+    frames_per_lambda=40,
+    fps=25.0,
+    width=1280,
+    height=720,
+    duration_in_frames=300,
+    timeout_in_milliseconds=60_000,
+    download_behavior=DownloadBehavior(type="download", file_name="Q3.mkv"),
+)
+
+
+def start(config: RenderConfig) -> StartMessage:
+    return StartMessage(
         export_id=EXPORT,
         project_id="01936f5d-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
         user_id="42",
         attempt=1,
         version=2,
-        render_config=RenderConfig(
+        render_config=config,
+    )
+
+
+MESSAGES: dict[str, contract.Message] = {
+    "start_options": start(
+        RenderConfig(
+            composition_id="MainComposition",
+            input_props={"title": "Q3"},
+            codec="h264",
+            serve_url=SITE,
+            webhook_url="https://renderhub.example.com/api/exports/webhook",
+            render_options=OPTIONS,
+        )
+    ),
+    "start_still": start(
+        RenderConfig(
+            composition_id="MainComposition",
+            input_props={"title": "Q3"},
+            codec="png",
+            serve_url=SITE,
+            webhook_url="https://renderhub.example.com/api/exports/webhook",
+            frame=-1,
+            render_options=RenderOptions(scale=2.0),
+        )
+    ),
+    "start": start(
+        RenderConfig(
             composition_id="MainComposition",
             input_props={
                 "title": "Übersicht 2026",
@@ -52,9 +106,9 @@ MESSAGES: dict[str, contract.Message] = {
                 "values": [{"label": "Q1", "value": 12.5}, {"label": "Q2", "value": 18}],
             },
             codec="h264",
-            serve_url=f"https://{BUCKET}.s3.eu-central-1.amazonaws.com/sites/main/index.html",
+            serve_url=SITE,
             webhook_url="https://renderhub.example.com/api/exports/webhook",
-        ),
+        )
     ),
     "poll": PollMessage(
         export_id=EXPORT,
@@ -72,22 +126,24 @@ MESSAGES: dict[str, contract.Message] = {
 WEBHOOKS: dict[str, contract.Webhook] = {
     "render_started": RenderStarted(export_id=EXPORT, attempt=1, token=TOKEN, version=2),
     "render_progress_first": RenderProgress(
-        export_id=EXPORT, attempt=1, render_id=RENDER, bucket_name=BUCKET, token=TOKEN
+        export_id=EXPORT, attempt=1, worker=USE, render_id=RENDER, bucket_name=BUCKET, token=TOKEN
     ),
     "render_progress": RenderProgress(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         progress=0.5333333333333333,
         costs=RenderCosts(amount_usd=0.00123),
     ),
     "render_throttled": RenderThrottled(
-        export_id=EXPORT, attempt=1, token=TOKEN, reason="TooManyRequestsException"
+        export_id=EXPORT, attempt=1, worker=USE, token=TOKEN, reason="TooManyRequestsException"
     ),
     "render_success": RenderSuccess(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         output_key=KEY,
@@ -98,6 +154,7 @@ WEBHOOKS: dict[str, contract.Webhook] = {
     "render_error": RenderError(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         render_id=RENDER,
         bucket_name=BUCKET,
         errors=(
@@ -112,13 +169,19 @@ WEBHOOKS: dict[str, contract.Webhook] = {
     "render_error_at_start": RenderError(
         export_id=EXPORT,
         attempt=1,
+        worker=USE,
         token=TOKEN,
         errors=(RenderFailure(message="ResourceNotFoundException: Function not found"),),
         code="function_missing",
         retryable=False,
     ),
     "render_timeout": RenderTimeout(
-        export_id=EXPORT, attempt=1, render_id=RENDER, bucket_name=BUCKET, costs=RenderCosts(amount_usd=0.05)
+        export_id=EXPORT,
+        attempt=1,
+        worker=USE,
+        render_id=RENDER,
+        bucket_name=BUCKET,
+        costs=RenderCosts(amount_usd=0.05),
     ),
 }
 
@@ -276,6 +339,10 @@ def test_a_number_that_json_does_not_know_is_refused(number):
         ("render_progress", "progress", float("nan")),
         ("render_progress", "costs", {"amountUsd": -1}),
         ("render_progress", "costs", {"amountUsd": 1e300}),
+        ("render_progress", "worker", {"ms": -1, "memoryMb": 512}),
+        ("render_progress", "worker", {"ms": 900_001, "memoryMb": 512}),
+        ("render_progress", "worker", {"ms": 1, "memoryMb": 127}),
+        ("render_progress", "worker", {"ms": 1.5, "memoryMb": 512}),
         ("render_success", "outputSizeBytes", -1),
         ("render_success", "outputSizeBytes", 2**63),
     ],
@@ -303,6 +370,14 @@ def test_a_whole_number_too_large_for_a_float_is_refused():
 def test_errors_that_are_no_list_of_errors_are_refused(errors):
     with pytest.raises(ContractError, match="errors"):
         contract.parse_webhook({**golden.load("render_error"), "errors": errors})
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_a_worker_from_before_the_costs_is_understood(name):
+    data = {key: value for key, value in golden.load(name).items() if key != "worker"}
+    webhook = contract.parse_webhook(data)
+    assert webhook is not None
+    assert webhook.worker is None
 
 
 def test_a_webhook_of_an_unknown_type_is_nothing():
@@ -333,6 +408,13 @@ def test_each_later_attempt_has_an_output_of_its_own():
     assert contract.output_key(export_id=EXPORT, attempt=3, codec="h264") == f"renders/export-{EXPORT}-3.mp4"
 
 
+def test_uncompressed_audio_makes_another_file_where_the_usual_one_cannot_hold_it():
+    made = {codec: contract.extension_of(codec, "pcm-16") for codec in contract.CODEC_EXTENSIONS}
+    usual = dict(contract.CODEC_EXTENSIONS)
+    video = dict.fromkeys(("h264", "h265", "vp8", "vp9"), "mkv")
+    assert made == usual | video | {"mp3": "wav", "aac": "wav"}
+
+
 def test_a_codec_that_this_version_does_not_know_is_refused():
     with pytest.raises(ContractError, match="codec"):
         contract.output_key(export_id=EXPORT, attempt=1, codec="av1")
@@ -350,7 +432,7 @@ json_values = st.recursive(
 
 
 def within(kind: Any, bound: Any) -> st.SearchStrategy[Any]:
-    if isinstance(bound, contract.Short):
+    if isinstance(bound, Short):
         characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
         return st.text(characters, max_size=bound.max_chars)
     return (st.integers if kind is int else st.floats)(bound.least, bound.greatest)
@@ -368,7 +450,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(st.text(max_size=8), json_values, max_size=4)
     if arguments:
         return st.one_of(*(values_of(each) for each in arguments))
-    if hint in (RenderConfig, RenderFailure, RenderCosts):
+    if isinstance(hint, type) and issubclass(hint, Wire):
         return instances_of(hint)
     return st.from_type(hint)
 

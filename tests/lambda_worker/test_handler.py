@@ -7,9 +7,8 @@ import pytest
 
 from lambda_worker import handler, render
 from lambda_worker.contract import RenderProgress, RenderStarted
-from lambda_worker.render import Invocation
 from lambda_worker.settings import SettingsError
-from tests.lambda_worker.conftest import MESSAGE_ID, TOKEN, event, message
+from tests.lambda_worker.conftest import MESSAGE_ID, TOKEN, event, invocation, message
 from tests.lambda_worker.test_contract import KEY, RENDER
 from tests.lambda_worker.world import Break, Reply, lambda_error, running
 
@@ -20,6 +19,7 @@ KEPT = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
 @dataclass
 class Context:
     aws_request_id: str = TOKEN
+    memory_limit_in_mb: int = 512
 
     def get_remaining_time_in_millis(self) -> int:
         return 150_000
@@ -42,6 +42,12 @@ def test_the_function_takes_a_start_and_a_poll_from_the_queue(world):
     assert isinstance(first, RenderProgress)
     assert isinstance(second, RenderProgress)
     assert (claim.token, first.token, second.token) == (TOKEN, TOKEN, None)
+    # The claim is never the last webhook of an invocation that goes on to use much.
+    assert claim.worker is None
+    for last in (first, second):
+        assert last.worker is not None
+        assert last.worker.memory_mb == 512
+        assert 0 < last.worker.ms < 60_000
 
 
 @pytest.mark.usefixtures("fresh")
@@ -56,7 +62,7 @@ def test_an_event_of_several_records_keeps_only_those_that_failed(world, worker)
     both = event(message("poll", world))
     both["Records"].append({**both["Records"][0], "messageId": "second", "body": "unreadable"})
     world.sqs.script.extend([lambda_error(403, "AccessDenied")])
-    result = worker.handle(both, invocation=Invocation(token=TOKEN, remaining_s=lambda: 150.0))
+    result = worker.handle(both, invocation=invocation())
     assert result == {"batchItemFailures": [{"itemIdentifier": "second"}]}
 
 
@@ -140,13 +146,17 @@ def test_one_messages_keys_do_not_stay_in_the_log_of_the_next(world, take, log_t
 
 
 def test_a_claim_leaves_enough_time_to_start_and_to_report():
-    invocation = Invocation(token=TOKEN, remaining_s=lambda: 150.0)
-    assert invocation.time_left_s() == 148.0
-    assert invocation.time_left_before_start_s() == 63.0
+    assert invocation().time_left_s() == 148.0
+    assert invocation().time_left_before_start_s() == 63.0
+    assert invocation().time_left_before_still_s() == 33.0
 
 
-def test_the_output_of_a_poll_without_a_key_is_told_from_the_codec(world, take):
+@pytest.mark.parametrize(
+    ("changes", "extension"),
+    [({"codec": "vp8"}, ".webm"), ({"codec": "vp8", "audioCodec": "pcm-16"}, ".mkv")],
+)
+def test_the_output_of_a_poll_without_a_key_is_told_from_the_codecs(world, take, changes, extension):
     world.remotion.renders[RENDER] = {"type": "success", "done": True}
-    take(message("poll", world, codec="vp8"))
+    take(message("poll", world, **changes))
     [webhook] = world.api.delivered
-    assert webhook.output_key == KEY.replace(".mp4", ".webm")
+    assert webhook.output_key == KEY.replace(".mp4", extension)

@@ -14,7 +14,7 @@ from lambda_worker.contract import (
     RenderTimeout,
 )
 from tests.lambda_worker.conftest import message
-from tests.lambda_worker.test_contract import BUCKET, EXPORT, FILE, KEY, RENDER
+from tests.lambda_worker.test_contract import BUCKET, EXPORT, FILE, KEY, RENDER, USE
 from tests.lambda_worker.world import (
     SECRET,
     Break,
@@ -33,7 +33,7 @@ TIMED_OUT = "The main function timed out after 900000ms.\nThe following chunks a
 
 
 def of_the_render(kind, **values):
-    return kind(export_id=EXPORT, attempt=1, render_id=RENDER, bucket_name=BUCKET, **values)
+    return kind(export_id=EXPORT, attempt=1, worker=USE, render_id=RENDER, bucket_name=BUCKET, **values)
 
 
 def finished(**changes):

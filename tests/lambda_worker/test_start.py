@@ -17,7 +17,7 @@ from lambda_worker.contract import (
 from lambda_worker.remotion import NotStartedError, Remotion, StartRefusedError
 from lambda_worker.settings import Settings
 from tests.lambda_worker.conftest import MESSAGE_ID, TOKEN, message
-from tests.lambda_worker.test_contract import EXPORT, KEY
+from tests.lambda_worker.test_contract import EXPORT, KEY, USE
 from tests.lambda_worker.world import (
     BUCKET,
     FUNCTION,
@@ -33,7 +33,13 @@ from tests.lambda_worker.world import (
 DONE: dict[str, list[str]] = {"batchItemFailures": []}
 CLAIM = RenderStarted(export_id=EXPORT, attempt=1, token=TOKEN, version=2)
 REPORT = RenderProgress(
-    export_id=EXPORT, attempt=1, render_id="render0", bucket_name=BUCKET, progress=0.0, token=TOKEN
+    export_id=EXPORT,
+    attempt=1,
+    worker=USE,
+    render_id="render0",
+    bucket_name=BUCKET,
+    progress=0.0,
+    token=TOKEN,
 )
 
 
@@ -196,7 +202,7 @@ def test_a_cancellation_that_fails_fails_nothing_else(world, take, log_text):
 def test_a_start_that_was_throttled_is_reported_as_put_off(world, take, reply, reason, capsys):
     world.remotion.script.append(reply)
     assert take(message("start", world)) == DONE
-    throttled = RenderThrottled(export_id=EXPORT, attempt=1, token=TOKEN, reason=reason)
+    throttled = RenderThrottled(export_id=EXPORT, attempt=1, worker=USE, token=TOKEN, reason=reason)
     assert world.api.delivered == [CLAIM, throttled]
     assert len(world.remotion.starts) == 1
     assert '"RendersThrottled":[1.0]' in capsys.readouterr().out
@@ -206,7 +212,9 @@ def test_a_start_without_a_connection_is_reported_as_put_off(world, take, monkey
     # The discard port: nobody listens there on loopback.
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9")
     assert take(message("start", world)) == DONE
-    throttled = RenderThrottled(export_id=EXPORT, attempt=1, token=TOKEN, reason="EndpointConnectionError")
+    throttled = RenderThrottled(
+        export_id=EXPORT, attempt=1, worker=USE, token=TOKEN, reason="EndpointConnectionError"
+    )
     assert world.api.delivered == [CLAIM, throttled]
 
 

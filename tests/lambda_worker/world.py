@@ -110,18 +110,21 @@ class FakeRemotion:
         self._s3 = s3
         self.script: deque[Outcome] = deque()
         self.starts: list[dict[str, Any]] = []
+        self.stills: list[dict[str, Any]] = []
         self.polls: list[dict[str, Any]] = []
         self.renders: dict[str, dict[str, Any]] = {}
 
     def answer(self, path: str, body: bytes) -> Outcome:
         request = json.loads(body)
         assert request["version"] == "4.0.527"
-        {"start": self.starts, "status": self.polls}[request["type"]].append(request)
+        asked = {"start": self.starts, "still": self.stills, "status": self.polls}
+        asked[request["type"]].append(request)
         if self.script:
             return self.script.popleft()
         if path != f"/2015-03-31/functions/{FUNCTION}/invocations":
             return lambda_error(404, "ResourceNotFoundException", f"Function not found: {path}")
-        return Reply(200, self._start(request) if request["type"] == "start" else self._status(request))
+        answers = {"start": self._start, "still": self._still, "status": self._status}
+        return Reply(200, answers[request["type"]](request))
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
         render_id = f"render{len(self.renders)}"
@@ -134,6 +137,25 @@ class FakeRemotion:
             f"/{request['bucketName']}/renders/{render_id}/progress.json", json.dumps(progress).encode()
         )
         return {"type": "success", "bucketName": request["bucketName"], "renderId": render_id}
+
+    def _still(self, request: dict[str, Any]) -> dict[str, Any]:
+        out = request["outName"]
+        return {
+            "type": "success",
+            "output": f"https://s3.eu-central-1.amazonaws.com/{out['bucketName']}/{out['key']}",
+            "outKey": out["key"],
+            "size": 4_321,
+            "sizeInBytes": 4_321,
+            "bucketName": request["bucketName"],
+            "renderId": f"still{len(self.stills)}",
+            "estimatedPrice": {
+                "accruedSoFar": 0.00004,
+                "displayCost": "<$0.001",
+                "currency": "USD",
+                "disclaimer": "…",
+            },
+            "receivedArtifacts": [],
+        }
 
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["renderId"] not in self.renders:

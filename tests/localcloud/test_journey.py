@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from email.message import Message
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,96 @@ def test_an_export_becomes_a_video(system: System, api: ApiClient, tmp_path: Pat
 def volatile(status: dict[str, Any]) -> dict[str, Any]:
     # Made anew for each reader.
     return {name: status[name] for name in ("outputUrl", "outputExpiresAt")}
+
+
+@pytest.fixture(scope="module")
+def countdown(api: ApiClient) -> str:
+    """A project of 600 frames, each of which shows another number."""
+    project = api.call("POST", "/api/projects", {"title": "Countdown", "compositionId": "Long"})
+    return str(project["projectId"])
+
+
+def export(api: ApiClient, project_id: str, **body: Any) -> dict[str, Any]:
+    """Ask for an export and return its status at the end."""
+    export_id = api.call("POST", f"/api/exports/projects/{project_id}/export", body)["exportId"]
+    return follow_to_the_end(api, export_id)[-1]
+
+
+def fetch(status: dict[str, Any], target: Path) -> Message:
+    """Store the file of a completed export, and return the headers that came with it."""
+    assert status["status"] == "completed", status["errorMessage"]
+    download(status["outputUrl"], target)
+    with urllib.request.urlopen(status["outputUrl"]) as response:  # noqa: S310
+        headers: Message = response.headers
+        return headers
+
+
+def test_a_still_shows_the_frame_that_was_asked_for(api: ApiClient, countdown: str, tmp_path: Path):
+    shown = {}
+    for frame in (0, 599, -1):
+        status = export(api, countdown, codec="png", frame=frame, renderOptions={"scale": 2})
+        headers = fetch(status, tmp_path / f"{frame}.png")
+        assert headers["Content-Type"] == "image/png"
+        assert (status["frame"], status["renderOptions"]) == (frame, {"scale": 2.0})
+        assert event_types(api, status["exportId"]) == ["created", "claimed", "completed"]
+        assert float(status["cost"]["amount"]) > 0
+        shown[frame] = (tmp_path / f"{frame}.png").read_bytes()
+
+    picture = probe(tmp_path / "0.png")
+    assert (picture.codec, picture.width, picture.height) == ("png", 1280, 720)
+    assert shown[-1] == shown[599] != shown[0]
+
+
+def test_a_page_and_a_picture_come_as_what_they_are(api: ApiClient, countdown: str, tmp_path: Path):
+    options = {"downloadBehavior": {"type": "download", "fileName": "countdown.pdf"}}
+    headers = fetch(export(api, countdown, codec="pdf", renderOptions=options), tmp_path / "page.pdf")
+    assert headers["Content-Type"] == "application/pdf"
+    assert headers["Content-Disposition"] == 'attachment; filename="countdown.pdf"'
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+    sizes = []
+    for quality in (5, 100):
+        status = export(api, countdown, codec="jpeg", renderOptions={"jpegQuality": quality, "width": 320})
+        assert fetch(status, tmp_path / "small.jpeg")["Content-Type"] == "image/jpeg"
+        sizes.append(status["outputSizeBytes"])
+    assert probe(tmp_path / "small.jpeg").width == 320
+    assert sizes[0] < sizes[1]
+
+
+def test_a_part_of_a_video_is_rendered_small_and_without_sound(
+    api: ApiClient, countdown: str, tmp_path: Path
+):
+    options = {"frameRange": [30, 59], "scale": 0.5, "muted": True, "x264Preset": "ultrafast", "crf": 40}
+    fetch(export(api, countdown, renderOptions=options), tmp_path / "part.mp4")
+    video = probe(tmp_path / "part.mp4")
+    assert (video.codec, video.width, video.height, video.audio_codec) == ("h264", 320, 180, None)
+    assert video.duration_s == pytest.approx(1.0, abs=0.01)
+
+
+def test_uncompressed_sound_comes_in_a_file_that_can_hold_it(api: ApiClient, countdown: str, tmp_path: Path):
+    options = {
+        "audioCodec": "pcm-16",
+        "fps": 10,
+        "durationInFrames": 20,
+        "everyNthFrame": 2,
+        "width": 160,
+        "height": 90,
+    }
+    status = export(api, countdown, codec="vp8", renderOptions=options)
+    headers = fetch(status, tmp_path / "sound.mkv")
+    assert headers["Content-Type"] == "video/x-matroska"
+    assert "/export-{}.mkv?".format(status["exportId"]) in status["outputUrl"]
+    video = probe(tmp_path / "sound.mkv")
+    assert (video.codec, video.width, video.height, video.audio_codec) == ("vp8", 160, 90, "pcm_s16le")
+    assert video.duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_still_that_throws_fails_the_export_with_its_own_words(api: ApiClient):
+    project = api.call("POST", "/api/projects", {"title": "Broken", "compositionId": "Throws"})
+    status = export(api, project["projectId"], codec="png", frame=10)
+    assert status["status"] == "failed"
+    assert "The chart has no data to draw: {unbalanced" in status["errorMessage"]
+    assert (status["retryable"], status["attempt"]) == (False, 1)
 
 
 def test_a_composition_that_throws_fails_the_export_with_its_own_words(system: System, api: ApiClient):

@@ -14,13 +14,16 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from django.utils import timezone
 
+from exports import storage
 from localcloud import ports
 from localcloud.errors import LocalCloudError
 from localcloud.ministack import MiniStack
 from localcloud.site import upload_site
 from localcloud.stack import Stack, deploy
 from localcloud.users import create_renderer_user, create_web_user
+from renderhub import aws
 
 from .conftest import WEB_ORIGIN
 
@@ -111,6 +114,45 @@ def test_a_page_of_ours_may_read_a_presigned_video_in_parts(
     assert headers["Access-Control-Allow-Origin"] == WEB_ORIGIN
     assert "Access-Control-Allow-Origin" not in get(url, Origin="http://elsewhere.example")[2]
     assert get(f"{url}0")[0] == 403
+
+
+@pytest.fixture
+def files(
+    account: MiniStack, stack: Stack, web_user: Mapping[str, str], monkeypatch: Any, settings: Any
+) -> Any:
+    """The web process's own view of the bucket."""
+    for name, value in {**web_user, "AWS_ENDPOINT_URL_S3": account.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    settings.AWS_REGION = web_user["AWS_REGION"]
+    aws.s3.cache_clear()
+    yield account.client("s3")
+    aws.s3.cache_clear()
+
+
+def test_the_addresses_of_a_file_open_it_save_it_and_let_a_player_seek(files: Any, stack: Stack):
+    content = bytes(range(256)) * 4
+    files.put_object(Bucket=stack.bucket, Key="renders/film.mp4", Body=content, ContentType="video/mp4")
+    urls = storage.output_urls(
+        bucket_name=stack.bucket,
+        key="renders/film.mp4",
+        file_name=storage.file_name_of("Grüße", "mp4"),
+        now=timezone.now(),
+    )
+
+    status, body, headers = get(urls.url)
+    assert (status, body, headers["Content-Type"]) == (200, content, "video/mp4")
+    assert headers["Content-Disposition"].startswith("inline; ")
+    assert headers["Accept-Ranges"] == "bytes"
+    saved = get(urls.download_url)[2]["Content-Disposition"]
+    assert saved == "attachment; filename=\"Grue.mp4\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe.mp4"
+
+    for span, part in [("0-3", content[:4]), ("500-", content[500:]), ("-7", content[-7:])]:
+        status, body, headers = get(urls.url, Range=f"bytes={span}")
+        assert (status, body) == (206, part)
+        assert headers["Content-Range"].endswith("/1024")
+    # Another name than the one that was signed is refused, and so is what was not signed at all.
+    assert get(urls.url.replace("inline", "attachment"))[0] == 403
+    assert get(urls.url.partition("?")[0])[0] == 403
 
 
 def test_the_web_process_may_do_what_it_needs(account: MiniStack, stack: Stack, web_user: Mapping[str, str]):

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
-from channels.layers import channel_layers, get_channel_layer
+from channels.layers import channel_layers
 from channels_redis.core import RedisChannelLayer  # type: ignore[import-untyped]
 
 from localcloud import ports
@@ -41,35 +43,99 @@ def redis_layer(redis_url: str) -> Iterator[None]:
     channel_layers.set("default", before)
 
 
-def push_from_threads_of_their_own(count: int) -> None:
-    for number in range(count):
-        websocket.push(user_id=1, message={"number": number})
-
-
-async def test_what_a_process_without_an_event_loop_pushes_arrives_in_order(redis_layer):
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
-    await layer.group_add(websocket.group_of(1), channel)
-    # A thread that Django's ASGI handler knows nothing of, as a WSGI server's are.
-    await asyncio.get_running_loop().run_in_executor(None, push_from_threads_of_their_own, 50)
-    async with asyncio.timeout(10):
-        arrived = [json.loads((await layer.receive(channel))["text"])["number"] for _ in range(50)]
-    assert arrived == list(range(50))
+@pytest.fixture
+async def sockets(redis_url: str) -> AsyncIterator[RedisChannelLayer]:
+    """The layer as the sockets' process has it."""
+    layer = RedisChannelLayer(hosts=[redis_url])
+    await layer.flush()
+    yield layer
     await layer.close_pools()
 
 
-async def test_pushing_leaves_no_connection_open(redis_layer):
-    layer = get_channel_layer()
-    connection = layer.connection(0)
+@pytest.fixture
+async def arrivals(sockets: RedisChannelLayer) -> Callable[[int], Awaitable[list[Any]]]:
+    """Gives the next messages to the user 1."""
+    channel = await sockets.new_channel()
+    await sockets.group_add(websocket.group_of(1), channel)
+
+    async def arrive(count: int) -> list[Any]:
+        async with asyncio.timeout(20):
+            return [json.loads((await sockets.receive(channel))["text"]) for _ in range(count)]
+
+    return arrive
+
+
+def push_all(messages: Iterable[object]) -> None:
+    for message in messages:
+        websocket.push(user_id=1, message={"number": message})
+
+
+async def from_a_thread(messages: Iterable[object]) -> None:
+    """Push from a thread that Django's ASGI handler knows nothing of, as a WSGI server's are."""
+    await asyncio.get_running_loop().run_in_executor(None, push_all, messages)
+
+
+async def test_what_a_process_without_an_event_loop_pushes_arrives_in_order(redis_layer, arrivals):
+    await from_a_thread(range(50))
+    assert [message["number"] for message in await arrivals(50)] == list(range(50))
+
+
+async def test_what_several_threads_push_arrives_in_the_order_of_each(redis_layer, arrivals):
+    await asyncio.gather(*(from_a_thread([(thread, n) for n in range(20)]) for thread in range(4)))
+    arrived = [message["number"] for message in await arrivals(80)]
+    for thread in range(4):
+        assert [n for its, n in arrived if its == thread] == list(range(20))
+
+
+async def test_a_process_pushes_through_one_connection(redis_layer, sockets, arrivals):
+    connection = sockets.connection(0)
+    await from_a_thread(range(1))
+    await arrivals(1)
     before = len(await connection.client_list())
-    await asyncio.get_running_loop().run_in_executor(None, push_from_threads_of_their_own, 50)
-    assert len(await connection.client_list()) <= before + 1
-    await layer.close_pools()
+    await from_a_thread(range(50))
+    await arrivals(50)
+    assert len(await connection.client_list()) == before
 
 
-async def test_a_redis_that_is_gone_fails_no_push():
-    before = channel_layers.set("default", RedisChannelLayer(hosts=["redis://127.0.0.1:1/0"]))
-    try:
-        await sync_to_async(websocket.push)(user_id=1, message={})
-    finally:
-        channel_layers.set("default", before)
+_PARENT_AND_CHILD = """
+import multiprocessing, sys
+import django
+django.setup()
+from notifications.transports import websocket
+
+def push(name):
+    for number in range(20):
+        websocket.push(user_id=1, message={"from": name, "number": number})
+
+push("parent")
+child = multiprocessing.get_context("fork").Process(target=push, args=["child"])
+child.start()
+child.join()
+sys.exit(child.exitcode)
+"""
+
+
+async def test_a_forked_process_pushes_by_itself_and_what_waits_is_sent_before_the_end(redis_url, arrivals):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "dev", "-c", _PARENT_AND_CHILD),
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "renderhub.settings", "REDIS_URL": redis_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    arrived = await arrivals(40)
+    _, said = await process.communicate()
+    assert (process.returncode, b"Traceback" in said) == (0, False), said
+    for name in ("parent", "child"):
+        assert [each["number"] for each in arrived if each["from"] == name] == list(range(20))
+
+
+async def test_after_a_redis_that_is_gone_pushes_arrive_again(redis_layer, arrivals, caplog, monkeypatch):
+    monkeypatch.setattr(websocket, "_PAUSE_S", 0.0)
+    there = channel_layers.set("default", RedisChannelLayer(hosts=["redis://127.0.0.1:1/0"]))
+    await from_a_thread(["lost"])
+    await from_a_thread(["lost too"])
+    # The line has come to them once it has come to the last.
+    await asyncio.wrap_future(websocket._line._thread.submit(lambda: None))
+    assert "websocket.unreachable" in caplog.text
+    channel_layers.set("default", there)
+    await from_a_thread(["found"])
+    assert [message["number"] for message in await arrivals(1)] == ["found"]

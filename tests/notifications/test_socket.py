@@ -1,6 +1,8 @@
 """The socket, as a client meets it: the whole ASGI application, without a network."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from channels.layers import get_channel_layer
+from channels.layers import BaseChannelLayer, channel_layers, get_channel_layer
 from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
@@ -260,3 +262,33 @@ def test_what_cant_be_shown_has_happened_all_the_same(project, sent, monkeypatch
 
 async def test_a_message_to_nobody_goes_nowhere(db):
     await sync_to_async(websocket.push)(user_id=0, message={})
+
+
+class Stuck(BaseChannelLayer):  # type: ignore[misc]  # channels has no types
+    """A layer that takes its time: until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+        self.taken: list[int] = []
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        while not self.go_on.is_set():
+            await asyncio.sleep(0.01)
+        self.taken.append(json.loads(message["text"])["number"])
+
+
+def test_a_layer_that_is_stuck_keeps_no_request_waiting_and_no_more_than_so_many_messages(monkeypatch):
+    monkeypatch.setattr(websocket, "_SEND_S", 60.0)
+    stuck = Stuck()
+    before = channel_layers.set("default", stuck)
+    try:
+        for number in range(3000):
+            websocket.push(user_id=1, message={"number": number})
+        stuck.go_on.set()
+        websocket._line._thread.submit(lambda: None).result(timeout=20)
+    finally:
+        channel_layers.set("default", before)
+    # The one that was being sent, and those that waited.
+    assert stuck.taken == sorted(stuck.taken)
+    assert len(stuck.taken) in (1000, 1001)

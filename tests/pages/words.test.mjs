@@ -43,6 +43,12 @@ test('what remains is said for each state of a running export', () => {
 	assert.equal(words.remainingInWords({...row, status: 'pending', queuePosition: 12}), 'In line, number 12');
 });
 
+test('a file is shown as what its codec makes', () => {
+	const media = ['h264', 'gif', 'mp3', 'png', 'jpeg', 'webp', 'pdf'].map(words.mediumOf);
+	assert.deepEqual(media, ['video', 'animation', 'audio', 'picture', 'picture', 'picture', 'page']);
+	assert.equal(words.formatInWords('pdf'), 'PDF · still');
+});
+
 test('each refusal says what to do', () => {
 	assert.match(adviceFor(401, null, ''), /Sign in again/);
 	assert.match(adviceFor(403, null, 'CSRF Failed'), /Sign in again/);

@@ -1,8 +1,10 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from renderhub.environment import Environment
-from renderhub.ids import uuid7
+from renderhub.ids import first_uuid7, uuid7
 
 
 def test_what_is_set_is_read_by_its_type():
@@ -41,10 +43,59 @@ def test_a_bad_flag_and_a_missing_variable_say_what_to_do():
         Environment({}).required("KEY", "a random text")
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10/m", (10, 60)),
+        ("100/5m", (100, 300)),
+        ("1000/h", (1000, 3600)),
+        ("1/s", (1, 1)),
+        ("7/2d", (7, 172800)),
+    ],
+)
+def test_a_rate_is_a_number_in_so_many_seconds(text, rate):
+    assert Environment({"R": text}).rate("R", "1/s") == rate
+    assert Environment({}).rate("R", text) == rate
+
+
+@pytest.mark.parametrize("text", ["10", "0/m", "10/0m", "-1/m", "10/w", "m", "10/m/s", "1e3/m", "10/mx"])
+def test_a_bad_rate_is_refused_by_name(text):
+    with pytest.raises(ImproperlyConfigured, match=r"^R is .*10/m"):
+        Environment({"R": text}).rate("R", "1/s")
+
+
+def test_networks_are_listed_in_cidr_notation():
+    networks = Environment({"P": "10.0.0.0/16, 2001:db8::/32,192.0.2.7"}).networks("P")
+    assert [str(each) for each in networks] == ["10.0.0.0/16", "2001:db8::/32", "192.0.2.7/32"]
+    assert Environment({}).networks("P") == ()
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/16", "10.0.0.0/33", "proxy.internal", "*"])
+def test_a_bad_network_is_refused_by_name(text):
+    with pytest.raises(ImproperlyConfigured, match=r"^P has .*10\.0\.0\.0/16"):
+        Environment({"P": text}).networks("P")
+
+
 def test_keys_are_ordered_by_time_and_of_version_7():
     first = uuid7()
     assert (first.version, first.variant) == (7, "specified in RFC 4122")
     assert min(uuid7().int >> 80 for _ in range(3)) >= first.int >> 80
+
+
+def test_keys_of_one_moment_are_ordered_as_they_were_made():
+    at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    keys = [uuid7(at) for _ in range(1000)]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 1000
+    assert {(key.version, key.variant, key.int >> 80) for key in keys} == {
+        (7, "specified in RFC 4122", 1767323045678)
+    }
+
+
+@pytest.mark.parametrize(("microseconds", "is_before"), [(677000, True), (678000, True), (678001, False)])
+def test_a_key_lies_beyond_the_first_of_its_millisecond(microseconds, is_before):
+    made = uuid7(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))
+    assert (first_uuid7(datetime(2026, 1, 2, 3, 4, 5, microseconds, tzinfo=UTC)) <= made) is is_before
 
 
 SMTP = {

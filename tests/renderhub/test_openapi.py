@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import yaml
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from exports.models import ExportRequest
 
@@ -31,10 +32,7 @@ def routes(patterns, prefix=""):
 
 
 def described(route):
-    for kind in ("uuid:project_id", "uuid:export_id", "project_id", "export_id"):
-        name = "projectId" if "project" in kind else "exportId"
-        route = route.replace(f"<{kind}>", f"{{{name}}}")
-    return "/" + route
+    return "/" + re.sub(r"<(?:uuid:)?(\w+)_id>", r"{\1Id}", route)
 
 
 def test_every_route_of_the_api_is_described(schema):

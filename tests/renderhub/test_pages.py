@@ -75,6 +75,10 @@ def test_the_studio_offers_every_codec(browser):
         "mp3",
         "aac",
         "wav",
+        "png",
+        "jpeg",
+        "webp",
+        "pdf",
     ]
 
 
@@ -142,7 +146,7 @@ def test_no_script_makes_markup_of_what_it_shows():
         ("", "renderhub-test", "https://renderhub-test.s3.amazonaws.com"),
         ("", "with.dots", "https://s3.amazonaws.com"),
         ("http://localhost:4566", "renderhub-test", "http://localhost:4566"),
-        ("https://s3.eu-central-1.amazonaws.com", "b-1", "https://s3.eu-central-1.amazonaws.com"),
+        ("https://s3.eu-central-1.amazonaws.com", "b-1", "https://b-1.s3.eu-central-1.amazonaws.com"),
         ("", "", ""),
     ],
 )

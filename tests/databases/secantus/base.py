@@ -8,13 +8,11 @@ both stages, and an ``$and`` one document where its parts name different fields.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django_mongodb_backend.utils import OperationDebugWrapper
-from pymongo.collection import Collection
-
 from renderhub.mongodb import base
+from renderhub.mongodb.collection import Collection
 
 
-class FlatCollection(Collection[Any]):
+class FlatCollection(Collection):
     """A collection that is asked in the flat form."""
 
     def aggregate(self, pipeline: Sequence[Mapping[str, Any]], *args: Any, **kwargs: Any) -> Any:
@@ -33,10 +31,7 @@ class FlatCollection(Collection[Any]):
 class DatabaseWrapper(base.DatabaseWrapper):
     """The engine, asking in the flat form."""
 
-    def get_collection(self, name: str, **kwargs: Any) -> Any:
-        """Return a collection."""
-        collection = FlatCollection(self.database, name, **kwargs)
-        return OperationDebugWrapper(self, collection) if self.queries_logged else collection
+    collection_class = FlatCollection
 
 
 def flat_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -35,8 +35,9 @@
  * @property {number | null} etaSeconds
  * @property {number | null} queuePosition
  * @property {string | null} renderId
- * @property {string | null} outputUrl
- * @property {string | null} outputExpiresAt
+ * @property {string | null} outputUrl opens the file
+ * @property {string | null} downloadUrl saves it
+ * @property {string | null} outputExpiresAt null: never, where there is a file
  * @property {{message: string, stack: string}[]} errors
  * @property {boolean} retryable
  * @property {{amount: string, currency: string}} cost

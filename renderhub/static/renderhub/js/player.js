@@ -36,7 +36,7 @@ export class Player {
 	/** @param {ExportStatus} status */
 	show(status) {
 		this.#place.hidden = status.status !== 'completed';
-		if (status.outputUrl === null || status.outputExpiresAt === null) {
+		if (status.outputUrl === null || status.downloadUrl === null) {
 			if (status.status === 'completed') {
 				this.#showDeleted();
 			}
@@ -48,8 +48,11 @@ export class Player {
 			this.#version = status.version;
 			this.#build(status, status.outputUrl);
 		}
-		this.#download.href = status.outputUrl;
+		this.#download.href = status.downloadUrl;
 		clearTimeout(this.#timer);
+		if (status.outputExpiresAt === null) {
+			return;
+		}
 		const left = Date.parse(status.outputExpiresAt) - Date.now() - EARLY_MS;
 		this.#timer = setTimeout(this.#readAgain, Math.max(EARLY_MS, left));
 	}
@@ -68,11 +71,13 @@ export class Player {
 	#build(status, url) {
 		const media = mediaFor(status);
 		this.#media = media;
-		media.addEventListener('error', () => this.#recover());
-		media.src = url;
+		if (media !== undefined) {
+			media.addEventListener('error', () => this.#recover());
+			media.src = url;
+		}
 		const size = status.outputSizeBytes === null ? '' : `, ${sizeInWords(status.outputSizeBytes)}`;
 		setText(this.#download, `Download ${formatInWords(status.codec).split(' ')[0]}${size}`);
-		this.#place.replaceChildren(media, this.#note, make('div', {class: 'actions'}, this.#download));
+		this.#place.replaceChildren(...(media ? [media] : []), this.#note, make('div', {class: 'actions'}, this.#download));
 	}
 
 	/** Tries once more with a new address, from where it stopped; then it is the format that can't be played. */
@@ -99,10 +104,18 @@ export class Player {
 	}
 }
 
-/** @param {ExportStatus} status */
+/**
+ * A page is offered as a link alone, since these pages' policy lets nothing be embedded..
+ *
+ * @param {ExportStatus} status
+ */
 const mediaFor = (status) => {
 	switch (mediumOf(status.codec)) {
-		case 'image':
+		case 'page':
+			return undefined;
+		case 'picture':
+			return make('img', {alt: `${status.title}, as a picture`});
+		case 'animation':
 			return make('img', {alt: `${status.title}, as an animated image`});
 		case 'audio':
 			return make('audio', {controls: true, preload: 'metadata', 'aria-label': status.title});

@@ -110,17 +110,28 @@ const FORMATS = /** @type {Record<string, string>} */ ({
 	mp3: 'MP3',
 	aac: 'AAC',
 	wav: 'WAV',
+	png: 'PNG · still',
+	jpeg: 'JPEG · still',
+	webp: 'WebP · still',
+	pdf: 'PDF · still',
+});
+
+const MEDIA = /** @type {Record<string, 'audio' | 'animation' | 'picture' | 'page'>} */ ({
+	gif: 'animation',
+	mp3: 'audio',
+	aac: 'audio',
+	wav: 'audio',
+	png: 'picture',
+	jpeg: 'picture',
+	webp: 'picture',
+	pdf: 'page',
 });
 
 /** @param {string} codec */
 export const formatInWords = (codec) => FORMATS[codec] ?? codec;
 
-/**
- * @param {string} codec
- * @returns {'video' | 'audio' | 'image'}
- */
-export const mediumOf = (codec) =>
-	codec === 'gif' ? 'image' : ['mp3', 'aac', 'wav'].includes(codec) ? 'audio' : 'video';
+/** @param {string} codec */
+export const mediumOf = (codec) => MEDIA[codec] ?? 'video';
 
 const EVENTS = /** @type {Record<string, string>} */ ({
 	created: 'You asked for it',
