@@ -34,7 +34,7 @@ def test_exports_from_before_the_line_keep_their_files_or_wait(project):
 
 @pytest.mark.django_db(transaction=True)
 def test_exports_from_before_costs_were_kept_have_what_their_renders_cost(project):
-    before = [("exports", "0007_idempotency_and_batches")]
+    before = [("exports", "0008_one_index_by_user")]
     executor = MigrationExecutor(connection)
     executor.migrate(before)
     apps = MigrationExecutor(connection).loader.project_state(before).apps
@@ -49,7 +49,7 @@ def test_exports_from_before_costs_were_kept_have_what_their_renders_cost(projec
             renders.create(
                 export_id=dear.pk, attempt=1, render_id=f"r{number}", cost_usd=Decimal(cost), created_at=NOW
             )
-        MigrationExecutor(connection).migrate([("exports", "0008_existing_costs")])
+        MigrationExecutor(connection).migrate([("exports", "0009_existing_costs")])
         assert exports.get(pk=dear.pk).render_cost_usd == Decimal("0.0015")
         assert exports.get(pk=free.pk).render_cost_usd == 0
     finally:

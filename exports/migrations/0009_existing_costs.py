@@ -13,6 +13,6 @@ def add_up_what_renders_have_cost(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("exports", "0007_idempotency_and_batches")]
+    dependencies = [("exports", "0008_one_index_by_user")]
 
     operations = [migrations.RunPython(add_up_what_renders_have_cost, migrations.RunPython.noop)]
