@@ -56,7 +56,10 @@ class Project(models.Model):
     """A video that a user can export again and again: a composition and the props that it takes."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="projects")
+    # Indexed below, together with the key.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="projects", db_index=False
+    )
     title = models.CharField(max_length=200)
     composition_id = models.CharField(max_length=200)
     serve_url = models.CharField(
@@ -134,9 +137,6 @@ class Batch(models.Model):
         indexes = [
             # Read by: the sweeper, for batches to release or to discard.
             models.Index(fields=["stage", "created_at"], name="batches_stage"),
-            # Read by: creation with a key, on MongoDB, which can't look up by its unique indexes: they are
-            # partial.
-            models.Index(fields=["idempotency_key"], name="batches_key"),
             # Read by: the sweeper, for keys to forget.
             models.Index(fields=["key_expires_at"], name="batches_key_expiry"),
         ]
@@ -171,7 +171,9 @@ class ExportQuerySet(models.QuerySet["ExportRequest"]):
 
     def waiting(self) -> Self:
         """Return the exports that wait for a slot, in the order in which each user's own go."""
-        return self.filter(status=Status.PENDING, slot=None).order_by("priority", "queued_at", "id")
+        # None has a slot, but PostgreSQL takes the index's order only where that names each of its columns
+        # that isn't compared with a value.
+        return self.filter(status=Status.PENDING, slot=None).order_by("slot", "priority", "queued_at", "id")
 
     def line(self) -> Self:
         """Return the first of each user's waiting exports, in the order in which they are given a slot."""
@@ -340,9 +342,6 @@ class ExportRequest(models.Model):
             ),
             # Read by: a batch's page and its release.
             models.Index(fields=["batch", "status", "row"], name="exports_batch"),
-            # Read by: creation with a key, on MongoDB, which can't look up by its unique indexes: they are
-            # partial.
-            models.Index(fields=["idempotency_key"], name="exports_key"),
             # Read by: the sweeper, for keys to forget.
             models.Index(fields=["key_expires_at"], name="exports_key_expiry"),
         ]

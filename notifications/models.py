@@ -34,7 +34,10 @@ class Delivery(models.Model):
         FAILED = "failed", "Failed"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="deliveries")
+    # Indexed below, together with the key.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
     kind = models.CharField(max_length=50, help_text="What it tells; names its templates.")
     key = models.CharField(max_length=150, help_text="What it is about; each is told once by each channel.")
     channel = models.CharField(max_length=10, choices=Channel)

@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 MONGODB: Final = "renderhub.mongodb"
 """The engine's name for MongoDB."""
@@ -26,15 +28,19 @@ def database(url: str) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: no such address; the message never holds it, since it may hold a password.
     """
-    if url.startswith(_MONGODB_SCHEMES):
-        return _mongodb(url)
+    # Without the address. Nor is the error shown that it makes, which may quote it.
+    refusal = ImproperlyConfigured(
+        "DATABASE_URL must be sqlite:///file, postgres://user:password@host/name or "
+        "mongodb://user:password@host/name, with user and password percent-encoded"
+    )
     try:
+        if url.startswith(_MONGODB_SCHEMES):
+            return _mongodb(url)
         found: dict[str, Any] = dict(dj_database_url.parse(url))
-    except ValueError:
-        raise ImproperlyConfigured(
-            "DATABASE_URL must be sqlite:///file, postgres://user:password@host/name or "
-            "mongodb://user:password@host/name, with user and password percent-encoded"
-        ) from None
+    except (ValueError, PyMongoError):
+        raise refusal from None
+    if found["ENGINE"] not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
+        raise refusal
     if found["ENGINE"] == "django.db.backends.postgresql":
         found["OPTIONS"] = {"connect_timeout": _REACHED_S, **found.get("OPTIONS", {})}
     if found["ENGINE"] == "django.db.backends.sqlite3":
@@ -49,11 +55,12 @@ def database(url: str) -> dict[str, Any]:
 
 
 def _mongodb(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    name = parts.path.strip("/")
+    scheme, _, rest = url.partition("://")
+    # That of mongodb+srv names its servers in the DNS, which nobody asks here.
+    name = parse_uri(url)["database"] if scheme == "mongodb" else urlsplit(url).path.strip("/")
     if not name:
         raise ImproperlyConfigured("DATABASE_URL must name the database: mongodb://host/renderhub")
-    given = {option.lower() for option, _ in parse_qsl(parts.query)}
+    given = {option.lower() for option, _ in parse_qsl(rest.partition("?")[2])}
     # What is acknowledged survives the loss of the primary. MongoDB's own default, but not on every cluster.
     options: dict[str, Any] = {} if given & {"w", "journal", "j"} else {"w": "majority", "journal": True}
     if "serverselectiontimeoutms" not in given:

@@ -23,8 +23,8 @@ and one of `invalid` and `invalid-query` (with `errors`), `parse-error`, `not-au
 `body-too-large`, `length-required`, `unsupported-media-type`, `rate-limited` (with `violatedPolicies`),
 `quota-exceeded` (with `pending` and `limit`), `internal-error` (with `errorId`, which finds it in the
 server's log), `storage-unreachable`, `props-too-large`, `props-too-deep`, `idempotency-key-invalid`,
-`idempotency-key-reused`, `batch-invalid` (with `errors`); of the webhooks `signature`, `malformed-webhook`,
-`unknown-export`.
+`idempotency-key-reused`, `idempotency-key-in-use`, `batch-invalid` (with `errors`); of the webhooks
+`signature`, `malformed-webhook`, `unknown-export`.
 
 Calls are counted, for each user, or for each address where nobody is signed in. Every answer to a counted
 call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how many are left and for how many

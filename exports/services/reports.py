@@ -370,7 +370,8 @@ def _keep_render(
     """Keep that this render was started, what it has cost up to now, and how it ended."""
     cost = _amount(report.costs)
     rows = Render.objects.filter(render_id=report.render_id)
-    seen = rows.values_list("outcome", "cost_usd").first()
+    # In no order, since there is one at the most.
+    seen = next(iter(rows.values_list("outcome", "cost_usd")), None)
     if seen is None:
         try:
             Render.objects.create(

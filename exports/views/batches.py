@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from exports import queue, services
 from exports.batch_csv import CSVError, Table, items_of, read_table
-from exports.idempotency import KeyReusedError
+from exports.idempotency import IN_USE, KeyInUseError, KeyReusedError
 from exports.models import Batch, Project
 from exports.representations import batch_answer, batch_of
 from exports.serializers.batches import (
@@ -169,6 +169,12 @@ class BatchCreateView(APIView):
                 **_REPORT,
             ),
             **refusal(
+                HTTPStatus.CONFLICT,
+                "idempotency-key-in-use",
+                IN_USE,
+                "The same request was sent again after the project was changed, or was given up after a day.",
+            ),
+            **refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
                 "This Idempotency-Key was used for another request.",
@@ -202,6 +208,8 @@ class BatchCreateView(APIView):
             raise over_quota(error) from error
         except KeyReusedError as error:
             raise reused(error) from error
+        except KeyInUseError as error:
+            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", str(error)) from error
         headers["Location"] = request.build_absolute_uri(reverse("batch", args=[batch.pk]))
         return Response(batch_answer(batch), status=HTTPStatus.ACCEPTED, headers=headers)
 

@@ -51,7 +51,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # the backen
     # The backend asks for a field that is not null besides, or for one that is null or not there. A filter of
     # MongoDB says as much by itself: less than a date is only what is a date, and null what is not there too.
     # So each is one range of an index, and counting needs no row.
-    mongo_operators = {  # as the backend has it
+    mongo_operators = {
         **base.DatabaseWrapper.mongo_operators,
         "lt": lambda field, value: {field: {"$lt": value}},
         "lte": lambda field, value: {field: {"$lte": value}},
