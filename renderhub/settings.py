@@ -176,7 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["renderhub.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "renderhub.browsable.PageRenderer",
     ],
     "EXCEPTION_HANDLER": "renderhub.exceptions.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
