@@ -8,6 +8,9 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 	compositions/package.json compositions/tsconfig.json
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
+# What of the tests asks something of the database.
+FACES_THE_DATABASE := -m "database or not slow" tests/databases tests/exports tests/notifications tests/renderhub
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test test-databases test-fast chaos check schema bench
 
@@ -20,8 +23,11 @@ demo: install ## Make a video with the whole system, from request to file
 run: install ## Keep the whole system up at http://localhost:8000
 	@$(VENV)/python -m localcloud run
 
-test: install ## Run all tests, with coverage
-	@$(VENV)/pytest --cov --cov-report=term-missing
+test: install ## Run all tests on SQLite, with coverage, and those that face the database on the others
+	@status=0; \
+	$(VENV)/pytest --cov --cov-report=term-missing || status=1; \
+	$(VENV)/python -m tests.databases --on postgresql --on mongodb -q $(FACES_THE_DATABASE) || status=1; \
+	exit $$status
 
 test-databases: install ## Run all tests on SQLite, PostgreSQL and MongoDB (ON=name for one)
 	@$(VENV)/python -m tests.databases $(ON:%=--on %)

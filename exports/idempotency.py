@@ -17,6 +17,8 @@ KEPT: Final = timedelta(hours=24)
 
 MAX_CHARS: Final = 255
 
+IN_USE: Final = "The same request is being carried out, or was just given up. Send it again in a moment."
+
 REUSED: Final = (
     "This Idempotency-Key was used for another request. Repeat that request as it was, or send a new key."
 )
@@ -33,6 +35,10 @@ class InvalidKeyError(Exception):
 
 class KeyReusedError(Exception):
     """The key has been used for another request."""
+
+
+class KeyInUseError(Exception):
+    """A repetition of the request is being carried out, and what it makes is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

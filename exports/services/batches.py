@@ -19,8 +19,8 @@ import structlog
 from django.db import IntegrityError
 
 from exports.costs import estimate
-from exports.idempotency import FORGOTTEN, IdempotencyKey
-from exports.models import Batch, ExportRequest, Project, User
+from exports.idempotency import FORGOTTEN, IN_USE, IdempotencyKey, KeyInUseError
+from exports.models import Batch, ExportRequest, MetadataPair, Project, User
 from exports.queue import MessageQueue
 from exports.services.line import admit, look
 from exports.services.moves import ExportNotFoundError, read
@@ -38,6 +38,9 @@ _DISCARDED_FOR: Final = timedelta(hours=1)
 """How long after that its rows are deleted: so long may a request live that still inserts some."""
 
 _ROWS_AT_ONCE: Final = 100
+
+_MAX_CLASHES: Final = 5
+"""How often nothing new may be found after a clash: metadata may clash before the rows are seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,25 +84,31 @@ def create_batch(
         now: the present moment.
 
     Raises:
+        KeyInUseError: a repetition is at it that has found the project changed, or it was just given up.
         KeyReusedError: another request has used the key.
         QuotaExceededError: its owner would have more pending than they may have.
     """
     plan = _plan_of(project, order)
-    check_quota(project.user_id, wanted=len(order.orders))
     while True:
-        batch = _keyed(key) or _insert(project=project, order=order, key=key, plan=plan, now=now)
+        batch = _keyed(key)
+        if batch is None or batch.stage == Batch.Stage.STAGED:
+            check_quota(project.user_id, wanted=len(order.orders))
+        batch = batch or _insert(project=project, order=order, key=key, plan=plan, now=now)
         if batch is None:
             continue
         if batch.stage == Batch.Stage.STAGED and batch.plan != plan:
-            # The project has changed since: what was staged must not be mixed with what would be now.
+            # The project has changed in between: what is staged must not be mixed with what would be now.
+            if batch.created_at >= now:
+                raise KeyInUseError(IN_USE)
             _discard(batch)
             continue
         if batch.stage == Batch.Stage.STAGED:
             _stage_rows(batch, project=project, order=order)
-            if not _commit(batch, now=now):
-                # Another request with the same key was quicker, or the sweeper has given it up.
-                continue
-            log.info("batch.committed", batch_id=str(batch.pk), rows=batch.accepted)
+            if _commit(batch, now=now):
+                log.info("batch.committed", batch_id=str(batch.pk), rows=batch.accepted)
+            elif not _was_committed(batch):
+                # To begin anew here could go on for ever, each giving up what the other has begun.
+                raise KeyInUseError(IN_USE)
         _let_wait(batch, queue=queue, now=now)
         return batch
 
@@ -134,7 +143,9 @@ def delete_uncommitted_batches(*, now: datetime, limit: int = 20) -> int:
     deleted = 0
     discarded = Batch.objects.left_at(stages.DISCARDED, before=now - KEPT_UNCOMMITTED - _DISCARDED_FOR)
     for batch in discarded[:limit]:
-        ExportRequest.objects.staged(batch).delete()
+        rows = ExportRequest.objects.staged(batch)
+        MetadataPair.objects.filter(export_id__in=list(rows.values_list("pk", flat=True))).delete()
+        rows.delete()
         batch.delete()
         deleted += 1
     return deleted
@@ -226,7 +237,7 @@ def _stage_rows(batch: Batch, *, project: Project, order: BatchOrder) -> None:
         codec: estimate(project=project, codec=codec)
         for codec in {row["codec"] for row in order.orders.values()}
     }
-    before = -1
+    known, clashes = -1, 0
     while True:
         there = set(ExportRequest.objects.filter(batch_id=batch.pk).values_list("row", flat=True))
         missing = sorted(order.orders.keys() - there)
@@ -239,12 +250,14 @@ def _stage_rows(batch: Batch, *, project: Project, order: BatchOrder) -> None:
                 index_metadata(exports)
                 ExportRequest.objects.bulk_create(exports)
         except IntegrityError:
-            # The same request at the same moment has inserted some of them, or the batch was deleted.
-            if len(there) == before:
-                if Batch.objects.filter(pk=batch.pk, stage=Batch.Stage.STAGED).exists():
-                    raise
+            # The same request at the same moment has inserted some of them, or of their metadata, or the
+            # batch was deleted.
+            clashes = 1 if len(there) > known else clashes + 1
+            known = len(there)
+            if not Batch.objects.filter(pk=batch.pk, stage=Batch.Stage.STAGED).exists():
                 return
-            before = len(there)
+            if clashes > _MAX_CLASHES:
+                raise
         else:
             return
 
@@ -266,6 +279,15 @@ def _commit(batch: Batch, *, now: datetime) -> bool:
     if won:
         batch.stage, batch.committed_at = Batch.Stage.COMMITTED, now
     return bool(won)
+
+
+def _was_committed(batch: Batch) -> bool:
+    """Tell whether another request with the same key was quicker, and read the batch as it left it."""
+    seen = Batch.objects.filter(pk=batch.pk).values_list("stage", "committed_at").first()
+    if seen is None or seen[1] is None:
+        return False
+    batch.stage, batch.committed_at = seen
+    return True
 
 
 def _discard(batch: Batch) -> bool:

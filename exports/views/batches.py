@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from exports import queue, services
 from exports.batch_csv import CSVError, Table, items_of, read_table
-from exports.idempotency import KeyReusedError
+from exports.idempotency import IN_USE, KeyInUseError, KeyReusedError
 from exports.models import Batch, Project
 from exports.representations import batch_answer, batch_of
 from exports.serializers.batches import (
@@ -87,6 +87,21 @@ _ACCEPTED: Final = {
     "batchId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
     "projectId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e90",
     "createdAt": "2026-01-02T03:04:05.678Z",
+}
+_BATCH: Final = {
+    **_ACCEPTED,
+    "counts": {"pending": 0, "processing": 1, "completed": 0, "failed": 1, "cancelled": 0},
+    "progress": 0.75,
+    "failures": [
+        {
+            "row": 3,
+            "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
+            "errorCode": "composition_failed",
+            "errorMessage": "The chart has no data",
+            "retryable": False,
+        }
+    ],
+    "nextAfterRow": None,
 }
 _CSV: Final = (
     "title,values,$codec,$priority\r\n"
@@ -154,6 +169,12 @@ class BatchCreateView(APIView):
                 **_REPORT,
             ),
             **refusal(
+                HTTPStatus.CONFLICT,
+                "idempotency-key-in-use",
+                IN_USE,
+                "The same request was sent again after the project was changed, or was given up after a day.",
+            ),
+            **refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
                 "This Idempotency-Key was used for another request.",
@@ -187,6 +208,8 @@ class BatchCreateView(APIView):
             raise over_quota(error) from error
         except KeyReusedError as error:
             raise reused(error) from error
+        except KeyInUseError as error:
+            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", str(error)) from error
         headers["Location"] = request.build_absolute_uri(reverse("batch", args=[batch.pk]))
         return Response(batch_answer(batch), status=HTTPStatus.ACCEPTED, headers=headers)
 
@@ -203,7 +226,7 @@ class BatchView(APIView):
                 "afterRow", OpenApiTypes.INT, description="List the failures behind this row.", default=0
             )
         ],
-        responses=BatchSerializer,
+        responses=OpenApiResponse(BatchSerializer, examples=[OpenApiExample("rendering", value=_BATCH)]),
     )
     def get(self, request: Request, batch_id: UUID) -> Response:
         """Return how many of a batch's exports stand where, and which have failed."""
@@ -224,7 +247,11 @@ class BatchRetryView(APIView):
         tags=["exports"],
         request=None,
         responses={
-            202: OpenApiResponse(BatchRetriedSerializer, description="They wait again, if any had."),
+            202: OpenApiResponse(
+                BatchRetriedSerializer,
+                description="They wait again, if any had.",
+                examples=[OpenApiExample("one", value={"batchId": _ACCEPTED["batchId"], "retried": 1})],
+            ),
             **QUOTA_EXCEEDED,
         },
     )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from exports import services
-from exports.models import Batch, ExportRequest, Project
+from exports.models import Batch, ExportRequest, MetadataPair, Project
 from exports.props import props_check
 from exports.sweeper import sweep
 from tests.exports.test_journey import claim, failed, started
@@ -345,7 +345,7 @@ def test_of_many_identical_batches_at_once_one_is_made(post, settings, sent):
     def go():
         try:
             ready.wait()
-            answers.append(post(titles(250), key="k"))
+            answers.append(post([{**item, "metadata": {"customer": "c1"}} for item in titles(250)], key="k"))
         finally:
             connection.close()
 
@@ -360,6 +360,7 @@ def test_of_many_identical_batches_at_once_one_is_made(post, settings, sent):
     assert {row.status for row in rows()} == {"pending"}
     assert len(sent.messages) == 3
     assert Batch.objects.get().stage == "released"
+    assert MetadataPair.objects.count() == 250
 
 
 class Died(BaseException):
@@ -382,7 +383,7 @@ def die(monkeypatch, post, name, after=0, **more):
     with monkeypatch.context() as patch:
         patch.setattr(module, name, last)
         with pytest.raises(Died):
-            post(titles(250), key="k", **more)
+            post([{**item, **more} for item in titles(250)], key="k")
 
 
 BEFORE = [("_stage_rows", 0), ("_staged", 0), ("_staged", 150), ("_commit", 0)]
@@ -453,7 +454,7 @@ def test_a_batch_that_is_completed_after_its_project_has_changed_is_made_anew(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_batch_that_nobody_completes_is_deleted_with_its_rows(post, monkeypatch, sent):
-    die(monkeypatch, post, "_commit")
+    die(monkeypatch, post, "_commit", metadata={"customer": "c1"})
     asked_at = Batch.objects.get().created_at
     delete = services.delete_uncommitted_batches
     assert delete(now=asked_at + timedelta(hours=23, minutes=59)) == 0
@@ -463,6 +464,7 @@ def test_a_batch_that_nobody_completes_is_deleted_with_its_rows(post, monkeypatc
     assert delete(now=asked_at + timedelta(hours=25)) == 1
     assert not Batch.objects.exists()
     assert not ExportRequest.objects.exists()
+    assert not MetadataPair.objects.exists()
     assert post(titles(1), key="k").status_code == 202
 
 

@@ -3,12 +3,11 @@
 import csv
 import io
 import re
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from asgiref.testing import ApplicationCommunicator
+from django.core.asgi import get_asgi_application
 from django.db import connection
-from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 
 from exports.models import ExportRequest
@@ -85,11 +84,30 @@ def test_it_is_read_in_chunks_while_it_is_sent(api, many, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_an_asgi_server_sends_it_in_the_same_chunks(user, many, monkeypatch):
+async def test_an_asgi_server_sends_it_in_the_same_chunks(signed_in, many, monkeypatch):
     monkeypatch.setattr(views, "_CHUNK", 50)
-    client = AsyncClient()
-    await client.aforce_login(await User.objects.aget(pk=user.pk))
-    answer: Any = await client.get(PATH)
-    parts = [part async for part in answer.streaming_content]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"cookie", signed_in.encode())],
+    }
+    # The whole of what a server calls, which closes the request's connection to the database too.
+    server = ApplicationCommunicator(get_asgi_application(), scope)
+    await server.send_input({"type": "http.request"})
+    assert (await server.receive_output(timeout=10))["status"] == 200
+    sent = [await server.receive_output(timeout=10)]
+    while sent[-1].get("more_body"):
+        sent.append(await server.receive_output(timeout=10))
+    await server.wait()
+    parts = [each["body"] for each in sent if each.get("body")]
     assert len(parts) == 5
     assert [line["exportId"] for line in table(b"".join(parts))] == [str(row.pk) for row in many]
+
+
+@pytest.fixture
+def signed_in(client, user):
+    """The cookie of a session."""
+    client.force_login(user)
+    return f"sessionid={client.cookies['sessionid'].value}"

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-async def call(parts, headers=()):
+async def call(parts, headers=(), path="/api/other"):
     events = [
         {"type": "http.request", "body": part, "more_body": i < len(parts) - 1}
         for i, part in enumerate(parts)
@@ -31,7 +32,8 @@ async def call(parts, headers=()):
     async def send(event):
         sent.append(event)
 
-    await limit_bodies(echo, max_bytes=10)({"type": "http", "headers": headers}, receive, send)
+    application = limit_bodies(echo, max_bytes=10, larger={re.compile("/api/(large|huge)"): 20})
+    await application({"type": "http", "path": path, "headers": headers}, receive, send)
     return sent[0]["status"], sent[1]["body"], len(read)
 
 
@@ -53,6 +55,13 @@ async def test_a_declared_size_is_refused_before_anything_is_read():
 @pytest.mark.parametrize("length", [b"10", b"nonsense"])
 async def test_a_declared_size_within_the_limit_or_unreadable_is_left_to_the_count(length):
     assert (await call([b"x"], headers=[(b"content-length", length)]))[0] == 200
+
+
+async def test_a_path_can_have_a_larger_limit_of_its_own():
+    assert await call([b"x" * 20], path="/api/large") == (200, b"20", 1)
+    status, body, _ = await call([b"x" * 21], path="/api/large")
+    assert (status, b"20 bytes" in body) == (413, True)
+    assert (await call([b"x" * 11], path="/api/larger"))[0] == 413
 
 
 async def test_what_is_no_http_passes_untouched():
