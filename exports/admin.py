@@ -208,6 +208,7 @@ class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # gener
     list_filter = ["stage"]
     list_select_related = ["user", "project"]
     search_fields = ["user__username", "project__title"]
+    readonly_fields = [field.name for field in Batch._meta.fields]
 
 
 @admin.register(Project)

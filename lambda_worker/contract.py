@@ -441,7 +441,9 @@ class _RemotionCosts(Wire):
 
 
 @wire
-class _RemotionWebhook(Wire):
+class RemotionWebhook(Wire):
+    """What Remotion's own function sends at a render's end, as far as it is read."""
+
     type: str
     render_id: Name
     bucket_name: Name
@@ -459,7 +461,7 @@ def parse_remotion_webhook(body: bytes) -> RenderSuccess | RenderError | RenderT
     Raises:
         ContractError: the body is no JSON object, a field is missing, or ``customData`` isn't the worker's.
     """
-    native = _RemotionWebhook.parse(decode(body))
+    native = RemotionWebhook.parse(decode(body))
     data, costs = native.custom_data, None
     if native.costs is not None:
         costs = RenderCosts(amount_usd=native.costs.estimated_cost)

@@ -1,8 +1,12 @@
-"""Run the system, or the demo: ``python -m localcloud run|demo``."""
+"""Run the system, or the demo: ``python -m localcloud run|demo``.
+
+Where ``DATABASE_URL`` is set, the records lie there, with the settings that ``DJANGO_SETTINGS_MODULE`` names.
+"""
 
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import NoReturn
 
@@ -15,14 +19,17 @@ from localcloud.system import running_system
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run() -> None:
+def run(database: Mapping[str, str]) -> None:
     """Keep the system up until a signal ends it, or one of its processes fails.
+
+    Args:
+        database: the variables that name another database than the checkout's own.
 
     Raises:
         LocalCloudError: a process failed.
     """
     print("Starting the system …", flush=True)
-    with running_system() as system:
+    with running_system(database=database) as system:
         print(
             f"\n  {system.address}\n\n"
             f"  sign in as  {system.demo.username} / {system.demo.password}\n"
@@ -42,6 +49,11 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _database() -> dict[str, str]:
+    names = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE") if os.environ.get("DATABASE_URL") else ()
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def main() -> int:
     """Return the exit code. Ctrl-C and SIGTERM are how the system is meant to end, but cut the demo short."""
     command = {"run": run, "demo": run_demo}.get(" ".join(sys.argv[1:]))
@@ -52,7 +64,7 @@ def main() -> int:
         signal.signal(each, _interrupt)
     ports.bypass_proxies()
     try:
-        command()
+        command(_database())
     except LocalCloudError as error:
         print(f"renderhub: {error}", file=sys.stderr)
         return 1

@@ -37,6 +37,7 @@ class LocalCloud:
         *,
         web_port: int,
         state: Path = STATE,
+        database: Mapping[str, str] | None = None,
         renderer_settings: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the system.
@@ -44,6 +45,7 @@ class LocalCloud:
         Args:
             web_port: where the web process will listen.
             state: the folder for what outlives a run, and for the logs of this one.
+            database: the variables that name the database; a file in ``state`` without.
             renderer_settings: further variables for the renderer.
         """
         self.exits: queue.SimpleQueue[Process] = queue.SimpleQueue()
@@ -51,6 +53,7 @@ class LocalCloud:
         self._web_port = web_port
         self._state = state
         self.logs = state / "logs"
+        self._database = dict(database or {})
         self._renderer_settings = dict(renderer_settings or {})
         self._secrets = CheckoutSecrets.load(state / "secrets.json")
         self._running = ExitStack()
@@ -70,6 +73,7 @@ class LocalCloud:
             "SECRET_KEY": self._secrets.secret_key,
             "WEBHOOK_SECRETS": self._secrets.webhook_secret,
             "DATABASE_URL": f"sqlite:///{self._state / 'db.sqlite3'}",
+            **self._database,
         }
 
     @property

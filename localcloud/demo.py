@@ -1,6 +1,7 @@
 """The demo: one export, asked for through the API and made by the whole system."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -25,15 +26,18 @@ _HOPS: Final = {
 }
 
 
-def run_demo() -> None:
+def run_demo(database: Mapping[str, str]) -> None:
     """Bring the system up, export the sample composition, and leave the video as :data:`OUTPUT`.
+
+    Args:
+        database: the variables that name another database than the checkout's own.
 
     Raises:
         LocalCloudError: something failed; the text says what, and where the logs are.
     """
     began = time.monotonic()
     print("Starting the system …", flush=True)
-    with running_system() as system:
+    with running_system(database=database) as system:
         started_s = time.monotonic() - began
         video, hops = _export(system)
     print(

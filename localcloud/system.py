@@ -1,6 +1,6 @@
 """The whole system at one address: the one-machine AWS, the database and the web process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -46,11 +46,12 @@ class System:
 
 
 @contextmanager
-def running_system(state: Path = STATE) -> Iterator[System]:
+def running_system(state: Path = STATE, *, database: Mapping[str, str] | None = None) -> Iterator[System]:
     """Run the whole system of this checkout.
 
     Args:
         state: the folder for its records, its files and its logs.
+        database: the variables that name another database for its records.
 
     Raises:
         LocalCloudError: it can't run, or runs already.
@@ -58,7 +59,7 @@ def running_system(state: Path = STATE) -> Iterator[System]:
     with run_lock(state / "run.lock"), ExitStack() as running:
         with ports.held_choice(), ThreadPoolExecutor(1) as background:
             port = ports.choose_port(ports.WEB)
-            cloud = LocalCloud(web_port=port, state=state)
+            cloud = LocalCloud(web_port=port, state=state, database=database)
             preparing = background.submit(prepare_database, cloud.settings, log=cloud.logs / "database.log")
             running.enter_context(cloud)
             demo = preparing.result()

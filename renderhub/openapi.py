@@ -31,6 +31,13 @@ call says in `RateLimit-Policy` how many there may be, and in `RateLimit` how ma
 seconds, as draft-ietf-httpapi-ratelimit-headers has it. Beyond that it is answered by 429 and `Retry-After`.
 """
 
+_PARAMETERS: Final = {
+    "projectId": "The id of a project, as createProject and listProjects give it.",
+    "exportId": "The id of an export, as createExport and listExports give it.",
+    "batchId": "The id of a batch, as createBatch gives it.",
+    "format": "The same as the header Accept.",
+}
+
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
 _SCHEMAS: Final = {
@@ -124,6 +131,9 @@ def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 if name == "TooManyRequests" and response is not reference:
                     # The call has a further reason of its own.
                     response["headers"] = _references("headers", _HEADERS)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] in _PARAMETERS:
+                    parameter["description"] = _PARAMETERS[parameter["name"]]
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
 
@@ -136,7 +146,8 @@ def _names_of(path: str, method: str, operation: dict[str, Any]) -> Iterator[str
         yield "Unauthorized"
     if "cookieAuth" in schemes and method != "get":
         yield "Forbidden"
-    if "{" in path:
+    # Django REST framework answers so to a format that there isn't, too.
+    if "{" in path or any(parameter["name"] == "format" for parameter in operation.get("parameters", ())):
         yield "NotFound"
     yield from ("TooManyRequests", "ServiceUnavailable")
 

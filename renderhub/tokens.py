@@ -160,7 +160,9 @@ class SignOutView(TokenBlacklistView):
         request=serializers.TokenBlacklistSerializer,
         responses={
             200: OpenApiResponse(
-                {"type": "object", "additionalProperties": False}, description="It is of no use any more."
+                {"type": "object", "additionalProperties": False},
+                description="It is of no use any more.",
+                examples=[OpenApiExample("done", value={})],
             ),
             **_TOKEN_REFUSED,
         },

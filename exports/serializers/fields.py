@@ -14,19 +14,34 @@ from exports.compositions import known_compositions
 from exports.props import PropsTooDeepError, PropsTooLargeError, check_limits, schema_error
 from renderhub.problems import Problem, pointer_part
 
+# Django REST framework would take 7 for "7", "no" for false and "7" for 7.
+_KINDS: Final = (
+    (serializers.CharField, (str,)),
+    (serializers.BooleanField, (bool,)),
+    ((serializers.IntegerField, serializers.FloatField), (int, float)),
+)
+
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it doesn't know, so that a misspelt one isn't silently ignored."""
+    """Takes the described kinds alone, and refuses fields that it doesn't know: one may be misspelt."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Read the fields, after a look for those that aren't there."""
+        """Read the fields, after a look for those that aren't there, and for what is of another kind."""
         if isinstance(data, dict):
-            unknown = sorted(set(data) - set(self.fields))
-            if unknown:
-                known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
-                raise serializers.ValidationError(
-                    {pointer_part(name): [f"There is no such field; there are {known}."] for name in unknown}
-                )
+            known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+            errors: dict[str, list[str]] = {
+                pointer_part(name): [f"There is no such field; there are {known}."]
+                for name in sorted(set(data) - set(self.fields))
+            }
+            for name in data.keys() & self.fields.keys():
+                field = self.fields[name]
+                if any(
+                    isinstance(field, fields) and data[name] is not None and type(data[name]) not in kinds
+                    for fields, kinds in _KINDS
+                ):
+                    errors[name] = [str(field.error_messages["invalid"])]
+            if errors:
+                raise serializers.ValidationError(errors)
         return super().to_internal_value(data)
 
 

@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from exports.models import Codec, ExportRequest
 from exports.representations import iso
+from exports.serializers import examples
 from exports.serializers.fields import MetadataField
 from exports.states import SHOWN
 
 
+@extend_schema_serializer(examples=[OpenApiExample("completed", value=examples.ITEM, response_only=True)])
 class HistoryItemSerializer(serializers.Serializer[Any]):
     """An export in the history: what a list shows, and nothing that costs a further look."""
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.functional import cached_property
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from exports.models import Codec, ExportRequest, Priority, Project
 from exports.props import Check, props_check
 from exports.render_options import MAX_FRAMES, frame_error, option_errors
 from exports.representations import queue_position
+from exports.serializers import examples
 from exports.serializers.fields import (
     MetadataField,
     PropsField,
@@ -83,6 +85,9 @@ class ExportOrderSerializer(StrictSerializer):
         }
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("accepted", value=examples.ACCEPTED, response_only=True, status_codes=["202"])]
+)
 class ExportAcceptedSerializer(serializers.Serializer[Any]):
     """The answer to an export's request."""
 
@@ -98,6 +103,7 @@ class ExportAcceptedSerializer(serializers.Serializer[Any]):
         return queue_position(export)
 
 
+@extend_schema_serializer(examples=[OpenApiExample("waited", value=examples.CANCELLED, response_only=True)])
 class CancelledSerializer(serializers.Serializer[Any]):
     """The answer to a cancellation."""
 

@@ -13,15 +13,6 @@ from exports import render_options as rules
 from exports.serializers.fields import StrictSerializer
 
 
-class _NumberField(serializers.FloatField):
-    """A number, which true and false are not."""
-
-    def to_internal_value(self, data: Any) -> float:
-        if isinstance(data, bool):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
 def _one_of(names: Sequence[str], help_text: str, *, required: bool = False) -> serializers.ChoiceField:
     words: dict[str, Any] = {"invalid_choice": f'"{{input}}" is none of {", ".join(names)}.'}
     return serializers.ChoiceField(
@@ -89,7 +80,7 @@ class DownloadBehaviorSerializer(StrictSerializer):
 class RenderOptionsSerializer(StrictSerializer):
     """How to render; every option as Remotion names and means it, and as its default where it is left out."""
 
-    scale = _NumberField(
+    scale = serializers.FloatField(
         max_value=rules.MAX_SCALE,
         required=False,
         help_text="By what to multiply width and height. Greater than 0.",
@@ -114,7 +105,7 @@ class RenderOptionsSerializer(StrictSerializer):
         rules.MAX_FRAMES,
         f"How many frames each function renders; there are {rules.MAX_LAMBDAS} functions at the most.",
     )
-    fps = _NumberField(
+    fps = serializers.FloatField(
         max_value=rules.MAX_FPS, required=False, help_text="In place of the composition's own."
     )
     width = _whole(1, rules.MAX_PIXELS, "In place of the composition's own; pixels, before scale.")

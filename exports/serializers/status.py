@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from exports.models import Codec
+from exports.serializers import examples
 from exports.serializers.costs import CostPartsSerializer, DollarsField
 from exports.serializers.fields import MetadataField
 from exports.serializers.render_options import RenderOptionsSerializer
@@ -27,6 +29,7 @@ class CostSerializer(serializers.Serializer[Any]):
     parts = CostPartsSerializer(help_text="What the amount is made of.")
 
 
+@extend_schema_serializer(examples=[OpenApiExample("completed", value=examples.STATUS, response_only=True)])
 class ExportStatusSerializer(serializers.Serializer[Any]):
     """Describes what :func:`exports.representations.status_of` returns."""
 
@@ -90,6 +93,9 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(required=False)
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("processing", value=examples.TIMELINE, response_only=True)]
+)
 class TimelineSerializer(serializers.Serializer[Any]):
     """Every move of an export, oldest first."""
 

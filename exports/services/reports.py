@@ -406,8 +406,8 @@ def _raise_cost(export: ExportRequest, reported: Decimal) -> None:
     if not reported:
         return
     renders = Render.objects.filter(export_id=export.pk)
-    # To the digits of its column: SQLite adds in binary.
-    total = round(renders.aggregate(total=Sum("cost_usd"))["total"], 6)
+    # None where the render is known as another export's. To the digits of its column: SQLite adds in binary.
+    total = round(renders.aggregate(total=Sum("cost_usd"))["total"] or Decimal(0), 6)
     if total > export.render_cost_usd:
         ExportRequest.objects.filter(pk=export.pk, render_cost_usd__lt=total).update(render_cost_usd=total)
         export.render_cost_usd = total

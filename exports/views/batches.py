@@ -88,6 +88,21 @@ _ACCEPTED: Final = {
     "projectId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e90",
     "createdAt": "2026-01-02T03:04:05.678Z",
 }
+_BATCH: Final = {
+    **_ACCEPTED,
+    "counts": {"pending": 0, "processing": 1, "completed": 0, "failed": 1, "cancelled": 0},
+    "progress": 0.75,
+    "failures": [
+        {
+            "row": 3,
+            "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
+            "errorCode": "composition_failed",
+            "errorMessage": "The chart has no data",
+            "retryable": False,
+        }
+    ],
+    "nextAfterRow": None,
+}
 _CSV: Final = (
     "title,values,$codec,$priority\r\n"
     'Q3,"[{""label"": ""Mon"", ""value"": 312}]",h264,high\r\n'
@@ -211,7 +226,7 @@ class BatchView(APIView):
                 "afterRow", OpenApiTypes.INT, description="List the failures behind this row.", default=0
             )
         ],
-        responses=BatchSerializer,
+        responses=OpenApiResponse(BatchSerializer, examples=[OpenApiExample("rendering", value=_BATCH)]),
     )
     def get(self, request: Request, batch_id: UUID) -> Response:
         """Return how many of a batch's exports stand where, and which have failed."""
@@ -232,7 +247,11 @@ class BatchRetryView(APIView):
         tags=["exports"],
         request=None,
         responses={
-            202: OpenApiResponse(BatchRetriedSerializer, description="They wait again, if any had."),
+            202: OpenApiResponse(
+                BatchRetriedSerializer,
+                description="They wait again, if any had.",
+                examples=[OpenApiExample("one", value={"batchId": _ACCEPTED["batchId"], "retried": 1})],
+            ),
             **QUOTA_EXCEEDED,
         },
     )

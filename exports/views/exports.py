@@ -21,6 +21,7 @@ from exports import queue, services
 from exports.idempotency import KeyReusedError
 from exports.models import ExportRequest, Project
 from exports.representations import at_present, facts_of, has_output
+from exports.serializers import examples
 from exports.serializers.orders import CancelledSerializer, ExportAcceptedSerializer, ExportOrderSerializer
 from exports.serializers.status import ExportStatusSerializer, TimelineSerializer
 from exports.views.shared import (
@@ -40,17 +41,6 @@ from renderhub.openapi import refusal
 from renderhub.problems import Problem
 
 log = structlog.get_logger(__name__)
-
-_ACCEPTED = OpenApiExample(
-    "accepted",
-    value={
-        "exportId": "01936f5e-7b8a-7c3d-9e2f-4a5b6c7d8e9f",
-        "status": "pending",
-        "queueMessageId": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-        "attempt": 1,
-        "createdAt": "2026-01-02T03:04:05.678000Z",
-    },
-)
 
 
 _FILE_STAYS: Final = "The file can't be deleted at the moment, so the export stays. Ask again in a while."
@@ -87,7 +77,7 @@ class ExportCreateView(APIView):
             202: OpenApiResponse(
                 ExportAcceptedSerializer,
                 description="It is recorded. `queueMessageId` is null where the queue couldn't take it yet.",
-                examples=[_ACCEPTED],
+                examples=[OpenApiExample("accepted", value=examples.ACCEPTED)],
             ),
             **QUOTA_EXCEEDED,
             **UNPROCESSABLE,

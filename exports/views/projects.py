@@ -9,6 +9,7 @@ from rest_framework.serializers import BaseSerializer
 
 from exports.models import Project
 from exports.props import MAX_DEPTH
+from exports.serializers import examples
 from exports.serializers.projects import ProjectSerializer
 from exports.states import RUNNING
 from exports.views.pages import NewestFirst
@@ -24,33 +25,45 @@ _TOO_DEEP = refusal(
     "The props are nested too deeply.",
 )
 
-_PROJECT = OpenApiExample(
+_NEW = OpenApiExample(
     "project",
     request_only=True,
     value={
-        "title": "Quarterly figures",
-        "compositionId": "MainComposition",
-        "codec": "h264",
-        "inputProps": {"title": "Q3"},
-        "propsSchema": {"type": "object", "properties": {"title": {"type": "string", "maxLength": 80}}},
+        name: examples.PROJECT[name]
+        for name in ("title", "compositionId", "codec", "inputProps", "propsSchema")
     },
 )
+_PROJECT = OpenApiExample("project", value=examples.PROJECT, response_only=True)
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="listProjects", summary="List one's own projects, newest first"),
+    list=extend_schema(
+        operation_id="listProjects",
+        summary="List one's own projects, newest first",
+        examples=[_PROJECT],
+        responses={
+            200: ProjectSerializer(many=True),
+            **refusal(
+                HTTPStatus.BAD_REQUEST,
+                "invalid-query",
+                "The query is not valid; errors says where.",
+                "The cursor is none, or the page's size is out of bounds.",
+                errors=[{"parameter": "pageSize", "detail": "It is a whole number from 1 to 100."}],
+            ),
+        },
+    ),
     create=extend_schema(
         operation_id="createProject",
         summary="Make a project",
-        examples=[_PROJECT],
+        examples=[_NEW, _PROJECT],
         responses={201: ProjectSerializer, **_TOO_DEEP},
     ),
-    retrieve=extend_schema(operation_id="getProject", summary="Read a project"),
+    retrieve=extend_schema(operation_id="getProject", summary="Read a project", examples=[_PROJECT]),
     partial_update=extend_schema(
         operation_id="changeProject",
         summary="Change a project",
         description="Exports that were asked for before stay as they are: they have copies.",
-        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True)],
+        examples=[OpenApiExample("title", value={"title": "Q3 figures"}, request_only=True), _PROJECT],
         responses={200: ProjectSerializer, **_TOO_DEEP},
     ),
     destroy=extend_schema(

@@ -234,3 +234,13 @@ def test_a_secret_is_blotted_out_however_it_is_quoted(client, export, api, setti
     seen = api.get(f"/api/exports/{export.pk}/status").content
     assert b"x-y-z" not in seen
     assert seen.count(b"[secret]") == 3
+
+
+def test_a_render_that_another_export_has_reported_costs_this_one_nothing(client, api, export):
+    about = {"renderId": "r1", "bucketName": "b", "costs": {"amountUsd": 0.5}, "type": "render_timeout"}
+    post_signed(client, started(export) | about)
+    again = api.post(f"/api/exports/projects/{export.project_id}/export", {}).json()["exportId"]
+    answer = post_signed(client, started(ExportRequest(pk=again)) | about)
+    assert answer.status_code == 200
+    costs = [api.get(f"/api/exports/{pk}/status").json()["cost"]["parts"] for pk in (export.pk, again)]
+    assert [float(parts["remotion"]) for parts in costs] == [0.5, 0]

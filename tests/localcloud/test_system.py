@@ -21,6 +21,13 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc"),
 ]
 
+# A person's, and not these tests' own.
+SHELL = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")
+}
+
 
 @contextmanager
 def running(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
@@ -28,7 +35,7 @@ def running(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "localcloud", "run"],
         cwd=ROOT,
-        env={**os.environ, "RENDERHUB_STATE": str(state)},
+        env={**SHELL, "RENDERHUB_STATE": str(state)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -94,7 +101,7 @@ def test_two_checkouts_run_side_by_side_and_each_of_them_once(tmp_path: Path):
         again = subprocess.run(
             [sys.executable, "-m", "localcloud", "run"],
             cwd=ROOT,
-            env={**os.environ, "RENDERHUB_STATE": str(tmp_path / "one")},
+            env={**SHELL, "RENDERHUB_STATE": str(tmp_path / "one")},
             capture_output=True,
             text=True,
             check=False,
@@ -129,7 +136,7 @@ def test_a_browser_that_is_named_and_missing_is_told(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "localcloud", "run"],
         cwd=ROOT,
-        env={**os.environ, "RENDERHUB_STATE": str(tmp_path), "REMOTION_BROWSER": "/no/such/browser"},
+        env={**SHELL, "RENDERHUB_STATE": str(tmp_path), "REMOTION_BROWSER": "/no/such/browser"},
         capture_output=True,
         text=True,
         check=False,

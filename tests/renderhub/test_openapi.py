@@ -10,6 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 
 from exports.models import ExportRequest
+from tests.lambda_worker import golden
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,42 @@ def as_json_schema(value):
     if result.get("type") == "object" and "properties" in result:
         result.setdefault("additionalProperties", False)
     return {"anyOf": [result, {"type": "null"}]} if value.get("nullable") is True else result
+
+
+def bodies(schema):
+    """Yield each body that a call takes or answers, with where it stands."""
+    for path, method, operation in operations(schema):
+        parts = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for name, part in parts.items():
+            if "$ref" in part:
+                part = schema["components"]["responses"][part["$ref"].rpartition("/")[2]]
+            for media_type, body in part.get("content", {}).items():
+                yield f"{method} {path} {name} {media_type}", body
+
+
+def test_every_body_has_examples_that_fit_it(schema):
+    for place, body in bodies(schema):
+        examples = [each["value"] for each in body.get("examples", {}).values()]
+        examples += [body["example"]] if "example" in body else []
+        assert examples, place
+        model = as_json_schema({**body["schema"], "components": {"schemas": schema["components"]["schemas"]}})
+        for example in examples:
+            error = next(Draft202012Validator(model).iter_errors(example), None)
+            assert error is None, (place, error and error.message, example)
+
+
+def test_the_examples_of_webhooks_are_the_golden_ones(schema):
+    content = schema["paths"]["/api/exports/webhook"]["post"]["requestBody"]["content"]["application/json"]
+    names = {path.stem for path in golden.GOLDEN.iterdir()}
+    assert {name: each["value"] for name, each in content["examples"].items()} == {
+        name: golden.load(name) for name in names if name.startswith(("render_", "remotion_"))
+    }
+
+
+def test_every_parameter_is_described(schema):
+    for path, method, operation in operations(schema):
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (path, method, parameter["name"])
 
 
 @pytest.fixture
