@@ -91,6 +91,9 @@ def _finite(literal: str) -> float:
     value = float(literal)
     if not math.isfinite(value):
         raise ValueError(f"{literal[:16]} is no number that JSON knows")
+    # PostgreSQL writes 1e30 as the whole number that it is, which other databases have no room for.
+    if abs(value) > _GREATEST:
+        raise ValueError(f"{literal[:16]} is beyond what 64 bits hold; write it as a string")
     return value
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import pymongo
+from bson import DBRef
 from django.utils.asyncio import async_unsafe
 from django_mongodb_backend import base, operations
 from django_mongodb_backend.introspection import DatabaseIntrospection as BaseIntrospection
@@ -35,6 +36,23 @@ class DatabaseOperations(operations.DatabaseOperations):  # type: ignore[misc]  
     """MongoDB's own backend, with our compiler."""
 
     compiler_module = "renderhub.mongodb.compiler"
+
+    def get_db_converters(self, expression: Any) -> list[Any]:
+        """Return what makes Python's values of those that pymongo has read."""
+        converters: list[Any] = super().get_db_converters(expression)
+        if expression.output_field.get_internal_type() == "JSONField":
+            # Before the one that writes it as text, for Django to read.
+            converters.insert(0, _without_references)
+        return converters
+
+
+def _without_references(value: Any, *args: Any) -> Any:
+    """Return JSON as it was written: pymongo takes an object with ``$ref`` and ``$id`` for a reference."""
+    if isinstance(value, DBRef):
+        value = value.as_doc()
+    if isinstance(value, dict):
+        return {key: _without_references(inner) for key, inner in value.items()}
+    return [_without_references(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _is_null(field: str, wanted: bool) -> dict[str, Any]:
