@@ -27,6 +27,7 @@ def test_a_browser_gets_a_page_with_everything_from_this_server(browser, project
     text = page.content.decode()
     assert project.title in text
     assert "/api-auth/logout/" in text
+    assert "width=device-width" in text
     links = re.findall(r'(?:src|href)="(https?:)?//[^"]*\.(?:js|css)', text)
     assert links == []
 
