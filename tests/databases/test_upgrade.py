@@ -60,8 +60,7 @@ def test_the_release_befores_database_is_brought_up_to_date_with_all_that_it_hol
     kept = (
         "SELECT id, user_id, title, input_props, status, attempt, version, progress, slot, user_slot,"
         " timeline, render_id, output_key, output_size_bytes, error_code, errors, created_at, queued_at,"
-        " completed_at"
-        " FROM export_requests ORDER BY id"
+        " completed_at FROM export_requests ORDER BY id"
     )
     before = read(old, kept)
     tables = ("auth_user", "auth_group", "auth_user_groups", "pauses")
