@@ -9,7 +9,7 @@ SITE_SOURCES := $(shell find compositions/src compositions/scripts -type f 2>/de
 TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 
 # What of the tests asks something of the database.
-FACES_THE_DATABASE := -m "database or not slow" tests/databases tests/exports tests/notifications tests/renderhub
+FACES_THE_DATABASE := -m "database or not slow" tests/test_permissions.py tests/databases tests/exports tests/notifications tests/renderhub
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test test-databases test-fast chaos check schema bench

@@ -116,7 +116,7 @@ def test_what_only_the_api_knows_to_be_wrong_is_told_at_its_field_too(
 
     label = page.get_by_label("Values 2, Label")
     expect(label).to_have_attribute("aria-invalid", "true")
-    expect(label).to_have_accessible_description(re.compile("'BAD' does not match"))
+    expect(label).to_have_accessible_description(re.compile('"BAD" does not match'))
     expect(page.get_by_label("Values 1, Label")).not_to_have_attribute("aria-invalid", "true")
     expect(label).to_have_value("BAD")
 

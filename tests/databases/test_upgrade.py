@@ -16,7 +16,7 @@ from django.utils import timezone
 from localcloud.paths import ROOT
 from renderhub.models import RevokedToken
 
-OLD = Path(__file__).parent.parent / "golden" / "release_71307d5.sql"
+OLD = Path(__file__).parent / "release_71307d5.sql"
 
 
 def migrate(file):
