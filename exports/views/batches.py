@@ -40,6 +40,7 @@ from renderhub.openapi import refusal
 from renderhub.parsers import StrictJSONParser, read_body
 from renderhub.problems import Problem, invalid
 
+_MAX_DIGITS: Final = 10
 _INVALID: Final = "Some rows are not valid, and nothing was recorded; errors says which, and what is wrong."
 
 
@@ -223,10 +224,22 @@ class BatchView(APIView):
         tags=["exports"],
         parameters=[
             OpenApiParameter(
-                "afterRow", OpenApiTypes.INT, description="List the failures behind this row.", default=0
+                "afterRow",
+                {"type": "integer", "minimum": 0, "maximum": 10 ** (_MAX_DIGITS - 1) - 1},
+                description="List the failures behind this row.",
+                default=0,
             )
         ],
-        responses=OpenApiResponse(BatchSerializer, examples=[OpenApiExample("rendering", value=_BATCH)]),
+        responses={
+            200: OpenApiResponse(BatchSerializer, examples=[OpenApiExample("rendering", value=_BATCH)]),
+            **refusal(
+                HTTPStatus.BAD_REQUEST,
+                "invalid",
+                "The request is not valid; errors says where.",
+                "`afterRow` is no number of a row.",
+                errors=[{"pointer": "", "detail": "afterRow is the number of a row."}],
+            ),
+        },
     )
     def get(self, request: Request, batch_id: UUID) -> Response:
         """Return how many of a batch's exports stand where, and which have failed."""
@@ -265,9 +278,6 @@ class BatchRetryView(APIView):
         except services.QuotaExceededError as error:
             raise over_quota(error) from error
         return Response({"batchId": str(batch.pk), "retried": retried}, status=HTTPStatus.ACCEPTED)
-
-
-_MAX_DIGITS: Final = 10
 
 
 def _seen_by(request: Request) -> QuerySet[Batch]:
