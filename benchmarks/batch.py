@@ -37,6 +37,7 @@ def main() -> None:
         os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder}/batch.sqlite3")
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renderhub.settings")
         os.environ.setdefault("ALLOWED_HOSTS", "testserver")
+        os.environ.setdefault("LIMIT_BATCHES", "1000/m")
         import django
 
         django.setup()

@@ -67,7 +67,7 @@ def postgresql(*, durable: bool = False) -> Iterator[Database]:
     Raises:
         ServerError: PostgreSQL's programs are not installed, or it does not start.
     """
-    programs = _postgresql_programs()
+    programs = postgresql_programs()
     port = ports.choose_port(0)
     with tempfile.TemporaryDirectory(prefix="renderhub-postgresql-") as folder:
         as_user = _unprivileged(folder)
@@ -158,7 +158,12 @@ SERVERS: Final[Mapping[str, Run]] = {
 """What runs each database, by its name."""
 
 
-def _postgresql_programs() -> Path:
+def postgresql_programs() -> Path:
+    """Return the folder of PostgreSQL's own programs, of the newest version that is there.
+
+    Raises:
+        ServerError: they are not installed.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     program = found[-1] if found else shutil.which("initdb")
     if program is None:

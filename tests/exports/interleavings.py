@@ -481,6 +481,11 @@ class _Ids:
         if owner != 9:
             cls.counts[owner] = 0
 
+    def __next__(self) -> int:
+        """Count as :func:`renderhub.ids.uuid7` does, but for each racer apart."""
+        self.counts[self.owner] += 1
+        return self.owner << 32 | self.counts[self.owner]
+
     @classmethod
     def urandom(cls, size: int) -> bytes:
         cls.counts[cls.owner] += 1
@@ -490,6 +495,7 @@ class _Ids:
 @contextmanager
 def determined(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> Iterator[None]:
     """Within it the services do the same wherever they get the same answers."""
+    monkeypatch.setattr("renderhub.ids._counter", _Ids())
     monkeypatch.setattr("renderhub.ids.os", SimpleNamespace(urandom=_Ids.urandom))
     monkeypatch.setattr("renderhub.ids.time", SimpleNamespace(time_ns=lambda: 1_767_323_045_000_000_000))
     monkeypatch.setattr("exports.services.line.random", SimpleNamespace(choice=outside.choose))
