@@ -1,4 +1,4 @@
-"""Backups and moves: what docs/operations.md tells to do is done here, with a database of everything."""
+"""Backups and moves: what docs/databases.md tells to do is done here, with a database of everything."""
 
 import gzip
 import json
