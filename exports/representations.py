@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any, Final
 from uuid import UUID
 
@@ -58,10 +59,13 @@ def at_present(export: ExportRequest, *, now: datetime) -> dict[str, Any]:
     """Return of an export's status what is another at each moment, though nothing has happened."""
     urls = None
     if has_output(export):
+        asked = export.render_options.get("downloadBehavior", {})
+        name = PurePosixPath(asked.get("fileName") or "").stem or export.title
         urls = output_urls(
             bucket_name=export.bucket_name,
             key=export.output_key,
-            file_name=file_name_of(export.title, export.extension),
+            file_name=file_name_of(name, export.extension),
+            is_download=asked.get("type") == "download",
             now=now,
         )
     return {

@@ -32,7 +32,9 @@ class OutputUrls:
     expires_at: datetime | None
 
 
-def output_urls(*, bucket_name: str, key: str, file_name: str, now: datetime) -> OutputUrls:
+def output_urls(
+    *, bucket_name: str, key: str, file_name: str, is_download: bool = False, now: datetime
+) -> OutputUrls:
     """Return addresses that open the file for ``OUTPUT_URL_TTL_S`` seconds, made without a request.
 
     With ``OUTPUT_PUBLIC`` they are plain, and the file's own: S3 lets none but signed ones say how it is to
@@ -42,6 +44,7 @@ def output_urls(*, bucket_name: str, key: str, file_name: str, now: datetime) ->
         bucket_name: where the file lies.
         key: what it is called there.
         file_name: what it is called where it is saved; any text.
+        is_download: whether the one that opens it saves it too, because that was asked for.
         now: the present moment.
     """
     at = {"Bucket": bucket_name, "Key": key}
@@ -54,7 +57,7 @@ def output_urls(*, bucket_name: str, key: str, file_name: str, now: datetime) ->
             Params={**at, "ResponseContentDisposition": _disposition(kind, file_name)},
             ExpiresIn=settings.OUTPUT_URL_TTL_S,
         )
-        for kind in ("inline", "attachment")
+        for kind in ("attachment" if is_download else "inline", "attachment")
     )
     expires_at = now + timedelta(seconds=settings.OUTPUT_URL_TTL_S)
     return OutputUrls(url=url, download_url=download_url, expires_at=expires_at)
