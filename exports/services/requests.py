@@ -73,6 +73,8 @@ def new_export(
     now: datetime,
 ) -> ExportRequest:
     """Return the row of an export that was asked for now. It isn't saved, and must have been checked."""
+    # MongoDB keeps milliseconds: what is answered now must be what is read later.
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     return ExportRequest(
         id=uuid7(now),
         project=project,
