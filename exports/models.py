@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Self
+from uuid import uuid5
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -353,6 +354,14 @@ class ExportRequest(models.Model):
     def extension(self) -> str:
         """The extension of the file that its codecs make."""
         return extension_of(self.codec, self.render_options.get("audioCodec"))
+
+    def metadata_pairs(self) -> list["MetadataPair"]:
+        """Return what this export is found by: the same pairs, by the same keys, whenever it is called."""
+        about = {"user_id": self.user_id, "export_id": self.pk}
+        return [
+            MetadataPair(id=uuid5(self.pk, key), key=key, value=value, **about)
+            for key, value in self.metadata.items()
+        ]
 
     def output_key_of(self, attempt: int) -> str:
         """Return where an attempt's file lies, or will lie, in the deployment's bucket."""

@@ -49,7 +49,6 @@ def sweep(turn: int = 0) -> None:
     if turn % RARE_EVERY == 0:
         jobs["forget_expired_tokens"] = lambda now: forget_expired_tokens(now=now)
         jobs["forget_keys"] = lambda now: services.forget_keys(now=now)
-        jobs["forget_batch_keys"] = lambda now: services.forget_batch_keys(now=now)
         jobs["delete_uncommitted_batches"] = lambda now: services.delete_uncommitted_batches(now=now)
     close_old_connections()
     for name, job in jobs.items():

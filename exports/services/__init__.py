@@ -5,7 +5,6 @@ from exports.services.batches import (
     create_batch,
     delete_uncommitted_batches,
     find_batch,
-    forget_batch_keys,
     release_batches,
     retry_batch,
 )
@@ -62,7 +61,6 @@ __all__ = [
     "delete_uncommitted_batches",
     "fail_render",
     "find_batch",
-    "forget_batch_keys",
     "forget_keys",
     "handle_dead_letters",
     "handle_due",

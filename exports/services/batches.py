@@ -20,12 +20,18 @@ from django.db import IntegrityError
 
 from exports.costs import estimate
 from exports.idempotency import FORGOTTEN, IN_USE, IdempotencyKey, KeyInUseError
-from exports.models import Batch, ExportRequest, MetadataPair, Project, User
+from exports.models import Batch, ExportRequest, Project, User
 from exports.queue import MessageQueue
 from exports.services.line import admit, look
 from exports.services.moves import ExportNotFoundError, read
 from exports.services.quotas import check_quota
-from exports.services.requests import WrongStatusError, begin_again, index_metadata, new_export
+from exports.services.requests import (
+    WrongStatusError,
+    begin_again,
+    forget_metadata,
+    index_metadata,
+    new_export,
+)
 from exports.states import Status
 from renderhub.ids import row_id
 
@@ -144,23 +150,11 @@ def delete_uncommitted_batches(*, now: datetime, limit: int = 20) -> int:
     discarded = Batch.objects.left_at(stages.DISCARDED, before=now - KEPT_UNCOMMITTED - _DISCARDED_FOR)
     for batch in discarded[:limit]:
         rows = ExportRequest.objects.staged(batch)
-        MetadataPair.objects.filter(export_id__in=list(rows.values_list("pk", flat=True))).delete()
+        forget_metadata(rows.only("user_id", "metadata"))
         rows.delete()
         batch.delete()
         deleted += 1
     return deleted
-
-
-def forget_batch_keys(*, now: datetime, limit: int = 1000) -> int:
-    """Forget the idempotency keys that have been kept long enough, and return of how many batches.
-
-    Args:
-        now: the present moment.
-        limit: how many batches to look at.
-    """
-    expired = Batch.objects.filter(key_expires_at__lte=now).order_by("key_expires_at")
-    ids = list(expired.values_list("pk", flat=True)[:limit])
-    return Batch.objects.filter(pk__in=ids).update(**FORGOTTEN) if ids else 0
 
 
 def retry_batch(*, batch_id: UUID, by: User, queue: MessageQueue, now: datetime) -> int:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from exports import failures, renders
 from exports.idempotency import FORGOTTEN
-from exports.models import ExportRequest
+from exports.models import Batch, ExportRequest
 from exports.queue import MessageQueue
 from exports.services.ends import notify_of_end
 from exports.services.line import admit, look_at_all
@@ -139,13 +139,16 @@ def notify_left_over(*, now: datetime, limit: int = 500) -> int:
 
 
 def forget_keys(*, now: datetime, limit: int = 1000) -> int:
-    """Forget the idempotency keys that have been kept long enough, and return of how many exports.
+    """Forget the idempotency keys that have been kept long enough, and return how many.
 
     Args:
         now: the present moment.
-        limit: how many exports to look at.
+        limit: how many exports to look at, and how many batches.
     """
-    expired = ExportRequest.objects.filter(key_expires_at__lte=now).order_by("key_expires_at")
-    # By their ids, since an update can't have a limit.
-    ids = list(expired.values_list("pk", flat=True)[:limit])
-    return ExportRequest.objects.filter(pk__in=ids).update(**FORGOTTEN) if ids else 0
+    forgotten = 0
+    for rows in (ExportRequest.objects.all(), Batch.objects.all()):
+        expired = rows.filter(key_expires_at__lte=now).order_by("key_expires_at")
+        # By their ids, since an update can't have a limit.
+        ids = list(expired.values_list("pk", flat=True)[:limit])
+        forgotten += rows.filter(pk__in=ids).update(**FORGOTTEN) if ids else 0
+    return forgotten

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -124,7 +124,7 @@ def create_export(
     cost = estimate(project=project, codec=order["codec"])
     export = new_export(project=project, estimated_cost_usd=cost, now=now, **order)
     if key is not None:
-        for name, value in key.columns(now=now).items():
+        for name, value in key.columns(now=export.created_at).items():
             setattr(export, name, value)
     index_metadata([export])
     if _insert_with_place(export, now=now):
@@ -147,17 +147,18 @@ def index_metadata(exports: Iterable[ExportRequest]) -> None:
 
     Any number of calls write each pair once.
     """
-    pairs = {
-        uuid5(export.pk, key): MetadataPair(
-            id=uuid5(export.pk, key), user_id=export.user_id, key=key, value=value, export_id=export.pk
-        )
-        for export in exports
-        for key, value in export.metadata.items()
-    }
+    pairs = [pair for export in exports for pair in export.metadata_pairs()]
     if not pairs:
         return
-    there = set(MetadataPair.objects.filter(pk__in=pairs.keys()).values_list("pk", flat=True))
-    MetadataPair.objects.bulk_create(pair for pk, pair in pairs.items() if pk not in there)
+    there = set(MetadataPair.objects.filter(pk__in=[pair.pk for pair in pairs]).values_list("pk", flat=True))
+    MetadataPair.objects.bulk_create(pair for pair in pairs if pair.pk not in there)
+
+
+def forget_metadata(exports: Iterable[ExportRequest]) -> None:
+    """Let these exports be found by their metadata no more."""
+    pairs = [pair.pk for export in exports for pair in export.metadata_pairs()]
+    if pairs:
+        MetadataPair.objects.filter(pk__in=pairs).delete()
 
 
 def look_for_created(*, key: IdempotencyKey | None) -> None:
@@ -322,10 +323,7 @@ def delete_export(*, export_id: UUID, by: User, queue: MessageQueue, now: dateti
                     bucket_name=export.bucket_name or settings.REMOTION_BUCKET,
                     key=export.output_key_of(attempt),
                 )
-        for key, value in export.metadata.items():
-            MetadataPair.objects.filter(
-                user_id=export.user_id, key=key, value=value, export_id=export.pk
-            ).delete()
+        forget_metadata([export])
         entry = timeline_entry(event=Event.DELETED, status=export.status, attempt=export.attempt, now=now)
         if ExportRequest.objects.filter(pk=export.pk, status=export.status, version=export.version).update(
             deleted=True,

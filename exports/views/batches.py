@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from exports import queue, services
 from exports.batch_csv import CSVError, Table, items_of, read_table
-from exports.idempotency import IN_USE, KeyInUseError, KeyReusedError
+from exports.idempotency import IN_USE, REUSED, KeyInUseError, KeyReusedError
 from exports.models import Batch, Project
 from exports.representations import batch_answer, batch_of
 from exports.serializers.batches import (
@@ -178,7 +178,7 @@ class BatchCreateView(APIView):
             **refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
-                "This Idempotency-Key was used for another request.",
+                REUSED,
                 "Another request has used the `Idempotency-Key`.",
             ),
             **QUOTA_EXCEEDED,

@@ -46,7 +46,9 @@ class DatabaseSchemaEditor(BaseSchemaEditor):  # type: ignore[misc]  # the backe
         if index.condition is not None and _is_not_null(index.condition):
             index = Index(fields=index.fields, name=index.name)
         if not unique:
-            super().add_index(model, index, column_prefix=column_prefix, parent_model=parent_model)
+            super().add_index(
+                model, index, field=field, column_prefix=column_prefix, parent_model=parent_model
+            )
             return
         found: IndexModel = index.get_pymongo_index_model(  # type: ignore[attr-defined]  # the backend adds it
             model, schema_editor=self, field=field, unique=True, column_prefix=column_prefix

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, models
 from django.db.models import Count
 
 from exports.models import ExportRequest, Project
+from renderhub.models import RevokedToken
 from tests.conftest import NOW
 from tests.databases.plans import plans_of
 
@@ -26,6 +27,19 @@ def indexes(table):
         tuple(index["key"]): (bool(index.get("unique")), index.get("partialFilterExpression"))
         for index in database[table].index_information().values()
     }
+
+
+def test_a_column_with_an_index_can_be_added():
+    field: models.DateTimeField[Any, Any] = models.DateTimeField(null=True, db_index=True)
+    field.set_attributes_from_name("added_at")
+    field.model = RevokedToken
+    with connection.schema_editor() as editor:
+        editor.add_field(RevokedToken, field)
+        try:
+            assert indexes("revoked_tokens")[(("added_at", 1),)] == (False, None)
+        finally:
+            editor.remove_field(RevokedToken, field)
+    assert (("added_at", 1),) not in indexes("revoked_tokens")
 
 
 def test_primary_keys_are_in_id_and_have_no_index_of_their_own():

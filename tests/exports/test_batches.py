@@ -472,8 +472,8 @@ def test_a_committed_batch_is_kept_and_its_key_forgotten_after_a_day(post):
     post(titles(2), key="k")
     later = timezone.now() + timedelta(days=3)
     assert services.delete_uncommitted_batches(now=later) == 0
-    assert services.forget_batch_keys(now=later - timedelta(days=2.5)) == 0
-    assert services.forget_batch_keys(now=later) == 1
+    assert services.forget_keys(now=later - timedelta(days=2.5)) == 0
+    assert services.forget_keys(now=later) == 1
     assert (Batch.objects.count(), ExportRequest.objects.count()) == (1, 2)
     assert post(titles(2), key="k").status_code == 202
     assert Batch.objects.count() == 2
