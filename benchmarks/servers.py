@@ -304,18 +304,23 @@ def measure_requests(bench: Bench, server: Server, *, seconds: float) -> Figures
         command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "30s"]
         command += ["--header", authorization]
         for name, (path, options) in loads.items():
-            load = [*options, address + path]
-            _load([*command, "--duration", "2s", *load])
+            target = [*options, address + path]
+            load([*command, "--duration", "2s", *target])
             if name == "status":
                 figures[MEMORY] = memory_bytes(pid) / 2**20
             before = cpu_seconds(pid)
-            requests, took_s = _load([*command, "--duration", f"{seconds:.0f}s", *load])
+            requests, took_s = load([*command, "--duration", f"{seconds:.0f}s", *target])
             figures[f"CPU-seconds for 1,000 of {name}"] = (cpu_seconds(pid) - before) / requests * 1000
             figures[f"{name}: requests/s"] = requests / took_s
     return figures
 
 
-def _load(command: list[str]) -> tuple[int, float]:
+def load(command: list[str]) -> tuple[int, float]:
+    """Run wrk; return the number of requests and the seconds that they took.
+
+    Raises:
+        LocalCloudError: one of them failed.
+    """
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counted = re.search(r"(\d+) requests in ([\d.]+)s", said)
     if counted is None or "Non-2xx" in said or "Socket errors" in said:

@@ -15,6 +15,24 @@ _REACHED_S: Final = 5
 """How long to look for a server that doesn't answer: the drivers' own 30 s, or minutes, would hold a request
 longer than any client waits."""
 
+_POOL_WAIT_S: Final = 2.0
+
+_POOL: Final = {
+    "min_size": 0,
+    # More than a process has threads.
+    "max_size": 20,
+    # How long a request waits for one.
+    "timeout": _POOL_WAIT_S,
+    # By itself the pool would look for a server that is away ever more rarely; each request may make it look.
+    "reconnect_timeout": _POOL_WAIT_S,
+    # One that nobody wanted for so long is closed.
+    "max_idle": 60.0,
+}
+"""PostgreSQL's connections of each process, in seconds.
+
+To connect costs more than what most requests then ask. Django's ``CONN_MAX_AGE`` would keep one for each
+thread, and under ASGI each request has a thread of its own."""
+
 _MONGODB_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 
 
@@ -42,7 +60,9 @@ def database(url: str) -> dict[str, Any]:
     if found["ENGINE"] not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
         raise refusal
     if found["ENGINE"] == "django.db.backends.postgresql":
-        found["OPTIONS"] = {"connect_timeout": _REACHED_S, **found.get("OPTIONS", {})}
+        found["OPTIONS"] = {"connect_timeout": _REACHED_S, **found.get("OPTIONS", {}), "pool": {**_POOL}}
+        # One that the server has ended since is not handed out.
+        found["CONN_HEALTH_CHECKS"] = True
     if found["ENGINE"] == "django.db.backends.sqlite3":
         # Several threads and processes write to one file: a writer takes its lock at the start and others
         # wait for it.

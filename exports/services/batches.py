@@ -24,7 +24,7 @@ from exports.models import Batch, ExportRequest, Project, User
 from exports.queue import MessageQueue
 from exports.services.line import admit, look
 from exports.services.moves import ExportNotFoundError, read
-from exports.services.quotas import check_quota
+from exports.services.quotas import QuotaExceededError, check_quota
 from exports.services.requests import (
     WrongStatusError,
     begin_again,
@@ -98,7 +98,13 @@ def create_batch(
     while True:
         batch = _keyed(key)
         if batch is None or batch.stage == Batch.Stage.STAGED:
-            check_quota(project.user_id, wanted=len(order.orders))
+            try:
+                check_quota(project.user_id, wanted=len(order.orders))
+            except QuotaExceededError:
+                # What this request makes at this moment elsewhere is within it.
+                batch = _keyed(key)
+                if batch is None or batch.stage == Batch.Stage.STAGED:
+                    raise
         batch = batch or _insert(project=project, order=order, key=key, plan=plan, now=now)
         if batch is None:
             continue

@@ -23,7 +23,7 @@ from exports.services.line import admit, free_place, look
 from exports.services.live import show
 from exports.services.messages import send_starts
 from exports.services.moves import EMPTIED, ExportNotFoundError, move, read
-from exports.services.quotas import check_quota
+from exports.services.quotas import QuotaExceededError, check_quota
 from exports.states import ENDED, RETRYABLE, Event, Status
 from exports.storage import delete_output
 from lambda_worker.contract import STILLS, RenderOptions
@@ -120,7 +120,12 @@ def create_export(
         KeyReusedError: another request has used the key.
         QuotaExceededError: its owner has as many pending as they may have.
     """
-    check_quota(project.user_id)
+    try:
+        check_quota(project.user_id)
+    except QuotaExceededError:
+        # What this request has made before, or makes at this moment elsewhere, is within it.
+        look_for_created(key=key)
+        raise
     cost = estimate(project=project, codec=order["codec"])
     export = new_export(project=project, estimated_cost_usd=cost, now=now, **order)
     if key is not None:

@@ -35,10 +35,11 @@ from exports.serializers.batches import (
     order_schema,
     report_of,
 )
+from exports.serializers.queries import invalid_query
 from exports.views.shared import IDEMPOTENCY_KEY, QUOTA_EXCEEDED, REPLAYED, asked_key, over_quota, reused
 from renderhub.openapi import refusal
 from renderhub.parsers import StrictJSONParser, read_body
-from renderhub.problems import Problem, invalid
+from renderhub.problems import Problem
 
 _MAX_DIGITS: Final = 10
 _INVALID: Final = "Some rows are not valid, and nothing was recorded; errors says which, and what is wrong."
@@ -166,7 +167,8 @@ class BatchCreateView(APIView):
                 "batch-invalid",
                 _INVALID,
                 "The body can't be read (parse-error), is no batch (invalid), some of its rows are wrong "
-                "(batch-invalid), or the key is none (idempotency-key-invalid).",
+                "(batch-invalid), the query is not valid (invalid-query), or the key is none "
+                "(idempotency-key-invalid).",
                 **_REPORT,
             ),
             **refusal(
@@ -234,10 +236,10 @@ class BatchView(APIView):
             200: OpenApiResponse(BatchSerializer, examples=[OpenApiExample("rendering", value=_BATCH)]),
             **refusal(
                 HTTPStatus.BAD_REQUEST,
-                "invalid",
-                "The request is not valid; errors says where.",
+                "invalid-query",
+                "The query is not valid; errors says where.",
                 "`afterRow` is no number of a row.",
-                errors=[{"pointer": "", "detail": "afterRow is the number of a row."}],
+                errors=[{"parameter": "afterRow", "detail": "It is the number of a row."}],
             ),
         },
     )
@@ -246,7 +248,7 @@ class BatchView(APIView):
         batch = get_object_or_404(_seen_by(request), pk=batch_id)
         after_row = request.query_params.get("afterRow", "0")
         if not (after_row.isascii() and after_row.isdigit() and len(after_row) < _MAX_DIGITS):
-            raise invalid([("", "afterRow is the number of a row.")])
+            raise invalid_query([("afterRow", "It is the number of a row.")])
         return Response(batch_of(batch, after_row=int(after_row)))
 
 
@@ -287,7 +289,7 @@ def _seen_by(request: Request) -> QuerySet[Batch]:
 def _asked_flag(request: Request, name: str) -> bool:
     value = request.query_params.get(name, "false")
     if value not in ("true", "false"):
-        raise invalid([("", f"{name} is true or false.")])
+        raise invalid_query([(name, "It is true or false.")])
     return value == "true"
 
 

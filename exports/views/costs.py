@@ -11,6 +11,8 @@ from rest_framework.views import APIView
 
 from exports.costs import CURRENCY, costs_by, present_prices
 from exports.serializers.costs import CostsAnswerSerializer, CostsQuerySerializer
+from exports.serializers.queries import invalid_query
+from renderhub.exceptions import flat_errors
 from renderhub.openapi import refusal
 
 _SUM: Final = {
@@ -60,10 +62,10 @@ class ExportCostsView(APIView):
             200: OpenApiResponse(CostsAnswerSerializer, examples=[_EXAMPLE]),
             **refusal(
                 HTTPStatus.BAD_REQUEST,
-                "invalid",
-                "The request is not valid; errors says where.",
+                "invalid-query",
+                "The query is not valid; errors says where.",
                 "A parameter is unknown or out of bounds.",
-                errors=[{"pointer": "/groupBy", "detail": '"week" is not a valid choice.'}],
+                errors=[{"parameter": "groupBy", "detail": '"week" is not a valid choice.'}],
             ),
         },
     )
@@ -72,7 +74,8 @@ class ExportCostsView(APIView):
         parameters = request.query_params.dict()
         parameters.pop(api_settings.URL_FORMAT_OVERRIDE, None)
         query = CostsQuerySerializer(data=parameters)
-        query.is_valid(raise_exception=True)
+        if not query.is_valid():
+            raise invalid_query((pointer.lstrip("/"), each) for pointer, each in flat_errors(query.errors))
         total, groups = costs_by(user_id=request.user.pk, **query.validated_data)
         answer = {
             **query.validated_data,

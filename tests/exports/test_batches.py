@@ -177,7 +177,9 @@ def test_what_is_no_batch_is_refused(post, body, pointer):
 
 @pytest.mark.parametrize("query", ["?dryRun=1", "?partial=yes", "?partial="])
 def test_a_flag_is_true_or_false(post, query):
-    assert kind(post([{}], query)) == (400, "invalid")
+    answer = post([{}], query)
+    assert kind(answer) == (400, "invalid-query")
+    assert f"?{answer.json()['errors'][0]['parameter']}=" in query
 
 
 def test_a_thousand_errors_are_listed_and_all_rows_counted(post):
@@ -524,7 +526,7 @@ def test_failures_come_in_pages_and_cost_a_fixed_number_of_queries(post, api, dj
     assert second["nextAfterRow"] is None
     for wrong in ("x", "-1", "1" * 30):
         path = f"/api/exports/batches/{answer.json()['batchId']}?afterRow={wrong}"
-        assert kind(api.get(path)) == (400, "invalid")
+        assert kind(api.get(path)) == (400, "invalid-query")
 
 
 def test_the_failed_rows_alone_are_tried_again(post, api, sent):

@@ -379,25 +379,25 @@ def test_costs_ask_for_credentials(client, db):
 
 
 @pytest.mark.parametrize(
-    ("query", "pointer"),
+    ("query", "parameter"),
     [
-        ({"groupBy": "week"}, "/groupBy"),
-        ({"groupby": "day"}, "/groupby"),
-        ({"createdAfter": "yesterday"}, "/createdAfter"),
-        ({"createdAfter": "2026-03-02", "createdBefore": "2026-03-02"}, "/createdBefore"),
-        ({"createdAfter": "2026-03-02", "createdBefore": "2026-03-01"}, "/createdBefore"),
-        ({"createdAfter": "2024-01-01", "createdBefore": "2026-03-01"}, "/createdBefore"),
-        ({"createdBefore": "0001-01-01T00:00:00Z"}, "/createdBefore"),
-        ({"createdAfter": "0001-01-01T00:00:00Z"}, "/createdBefore"),
-        ({"createdBefore": "9999-12-31T23:59:59-12:00"}, "/createdBefore"),
-        ({"createdAfter": "9999-12-31T23:59:59Z"}, "/createdBefore"),
+        ({"groupBy": "week"}, "groupBy"),
+        ({"groupby": "day"}, "groupby"),
+        ({"createdAfter": "yesterday"}, "createdAfter"),
+        ({"createdAfter": "2026-03-02", "createdBefore": "2026-03-02"}, "createdBefore"),
+        ({"createdAfter": "2026-03-02", "createdBefore": "2026-03-01"}, "createdBefore"),
+        ({"createdAfter": "2024-01-01", "createdBefore": "2026-03-01"}, "createdBefore"),
+        ({"createdBefore": "0001-01-01T00:00:00Z"}, "createdBefore"),
+        ({"createdAfter": "0001-01-01T00:00:00Z"}, "createdBefore"),
+        ({"createdBefore": "9999-12-31T23:59:59-12:00"}, "createdBefore"),
+        ({"createdAfter": "9999-12-31T23:59:59Z"}, "createdBefore"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_where(api, query, pointer):
+def test_a_question_that_cannot_be_answered_says_where(api, query, parameter):
     answer = api.get("/api/exports/costs", query)
     assert answer.status_code == 400, answer.content
     assert answer["Content-Type"] == "application/problem+json"
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
 
 
 def test_a_format_may_be_asked_for_by_the_address(api):

@@ -80,3 +80,33 @@ def test_several_at_once_are_refused_as_a_whole(order, user):
     check_quota(user.pk, wanted=2)
     with pytest.raises(QuotaExceededError, match=r"^3 more would be beyond the 3 exports.* 1 are"):
         check_quota(user.pk, wanted=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "module"),
+    [("export", {}, "requests"), ("batch", {"items": [{}, {}, {}]}, "batches")],
+)
+def test_a_request_that_comes_twice_at_once_and_is_the_last_within_the_quota_is_answered_twice(
+    order, api, project, monkeypatch, path, body, module
+):
+    if module == "requests":
+        order()
+        order()
+
+    where = f"/api/exports/projects/{project.pk}/{path}"
+
+    def ask():
+        return api.post(where, body, format="json", headers={"Idempotency-Key": "k"})
+
+    answers = []
+
+    def ask_between(user_id, wanted=1):
+        monkeypatch.undo()
+        answers.append(ask())
+        check_quota(user_id, wanted=wanted)
+
+    monkeypatch.setattr(f"exports.services.{module}.check_quota", ask_between)
+    answers.append(ask())
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].json() == answers[1].json()
+    assert ExportRequest.objects.count() == 3

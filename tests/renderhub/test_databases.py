@@ -21,6 +21,17 @@ def test_postgresql_is_reached_by_its_url(scheme):
     assert found["OPTIONS"]["sslmode"] == "require"
 
 
+def test_postgresql_keeps_its_connections_and_hands_out_none_that_is_dead():
+    found = database("postgres://db.example.com/renderhub")
+    pool = found["OPTIONS"]["pool"]
+    assert pool["max_size"] == 20
+    # It looks for a server that is away no longer than a request waits: the next request looks again at once.
+    assert pool["reconnect_timeout"] == pool["timeout"]
+    assert found["CONN_HEALTH_CHECKS"] is True
+    # Django refuses a pool beside connections of a thread's own.
+    assert found["CONN_MAX_AGE"] == 0
+
+
 @pytest.mark.parametrize(
     "url",
     [
