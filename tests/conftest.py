@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache, caches
+from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
+from django.db.models import Model
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -95,6 +99,29 @@ class FakeDeadLetters:
     def _check(self) -> None:
         if self.down:
             raise DeadLettersError("SQS can't be reached.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> Iterator[None]:
+    """Makes what ``post_migrate`` makes after a flush once, and then inserts the same rows again.
+
+    Content types, permissions and the group of support are some hundred queries; a flush ends each test that
+    can't be rolled back, which on MongoDB is every one.
+    """
+    models: tuple[type[Model], ...] = (ContentType, Permission, Group, Group.permissions.through)
+    made: list[list[Model]] = []
+
+    def emit(verbosity: int, interactive: bool, database: str) -> None:
+        if made:
+            for model, rows in zip(models, made, strict=True):
+                model._default_manager.using(database).bulk_create(rows)
+        else:
+            emit_post_migrate_signal(verbosity, interactive, database)
+            made.extend(list(model._default_manager.using(database).all()) for model in models)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", emit)
+        yield
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ LOOKS: Mapping[str, tuple[Callable[[World], Any], set[str]]] = {
     "costs": (
         lambda world: list(
             ExportRequest.objects.filter(
-                user_id=world.user.pk, created_at__gte=NOW, created_at__lt=NOW + timedelta(days=30)
+                user_id=world.user.pk, created_at__gte=NOW, created_at__lt=NOW + timedelta(minutes=10)
             ).values_list("created_at")
         ),
         {"exports_costs"},
