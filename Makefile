@@ -26,7 +26,7 @@ run: install ## Keep the whole system up at http://localhost:8000
 test: install ## Run all tests on SQLite, with coverage, and those that face the database on the others
 	@status=0; \
 	$(VENV)/pytest --cov --cov-report=term-missing || status=1; \
-	$(VENV)/python -m tests.databases --on postgresql --on mongodb -q -rs $(FACES_THE_DATABASE) || status=1; \
+	$(VENV)/python -m tests.databases --on postgresql --on mongodb --together -q -rs $(FACES_THE_DATABASE) || status=1; \
 	exit $$status
 
 test-databases: install ## Run all tests on SQLite, PostgreSQL and MongoDB (ON=name for one)

@@ -102,6 +102,8 @@ class Run:
         self._database = ThreadPoolExecutor(1)
         self._most = Most()
         self._moved = time.monotonic()
+        # One strike after the other: on a busy machine the API may take longer to start than they lie apart.
+        self._api_is_struck = asyncio.Lock()
 
     async def run(self) -> Verdict:
         """Return when all is over and everything has been stopped."""
@@ -256,13 +258,15 @@ class Run:
         print(f"  -- {incident.what}", flush=True)
         match incident.what:
             case "api down":
-                await system.stop_api()
-                await asyncio.sleep(self._plan.outage_s)
-                await system.start_api()
+                async with self._api_is_struck:
+                    await system.stop_api()
+                    await asyncio.sleep(self._plan.outage_s)
+                    await system.start_api()
             case "api killed":
-                await system.kill_api()
-                self._ledger.api_kills += 1
-                await system.start_api()
+                async with self._api_is_struck:
+                    await system.kill_api()
+                    self._ledger.api_kills += 1
+                    await system.start_api()
             case "sweeper killed":
                 await system.kill_sweeper()
                 self._ledger.sweeper_kills += 1

@@ -4,6 +4,8 @@ import argparse
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tests.databases.servers import SERVERS, ServerError
 
@@ -14,41 +16,58 @@ def main() -> int:
         prog="python -m tests.databases", description=__doc__, epilog="Anything else is pytest's."
     )
     parser.add_argument("--on", action="append", choices=list(SERVERS), help="a database; all without")
+    parser.add_argument("--together", action="store_true", help="at the same time, each printed at its end")
     given, arguments = parser.parse_known_args()
-    summaries = {}
-    failed = False
-    for name in given.on or SERVERS:
-        print(f"\n===== {name} =====", flush=True)
-        try:
-            with SERVERS[name]() as database:
-                last, code = _run_tests(database.environment, arguments)
-        except ServerError as error:
-            last, code = str(error), 1
-        summaries[name] = last
-        failed |= code != 0
+    names = given.on or list(SERVERS)
+    with ThreadPoolExecutor(len(names) if given.together else 1) as pool:
+        runs = {name: pool.submit(_run, name, arguments, at_once=not given.together) for name in names}
     print()
-    for name, last in summaries.items():
-        print(f"{name:<12} {last}")
-    return int(failed)
+    for name, run in runs.items():
+        print(f"{name:<12} {run.result().last}")
+    return int(any(run.result().failed for run in runs.values()))
 
 
-def _run_tests(environment: dict[str, str], arguments: list[str]) -> tuple[str, int]:
-    """Run pytest, and return its last line and its exit code."""
-    # The tests have settings of their own, which take over what these name.
-    variables = {f"TEST_{name}": value for name, value in environment.items()}
-    with subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as tests:
-        assert tests.stdout is not None
-        last = ""
-        for line in tests.stdout:
-            print(line, end="", flush=True)
-            last = line.strip(" =\n") or last
-        return last, tests.wait()
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the tests ended.
+
+    Attributes:
+        last: pytest's last line, or why it was not run.
+        failed: whether a test did, or none was run.
+    """
+
+    last: str
+    failed: bool
+
+
+def _run(name: str, arguments: list[str], *, at_once: bool) -> Run:
+    """Run the tests on one database, and print what they say at once or at their end."""
+    lines = [f"\n===== {name} ====="]
+    if at_once:
+        print(lines[0], flush=True)
+    try:
+        with SERVERS[name]() as database:
+            # The tests have settings of their own, which take over what these name.
+            variables = {f"TEST_{name}": value for name, value in database.environment.items()}
+            with subprocess.Popen(
+                [sys.executable, "-m", "pytest", *arguments],
+                env={**os.environ, **variables},
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+            ) as tests:
+                assert tests.stdout is not None
+                for line in tests.stdout:
+                    lines.append(line.rstrip("\n"))
+                    if at_once:
+                        print(lines[-1], flush=True)
+                failed = tests.wait() != 0
+    except ServerError as error:
+        lines.append(str(error))
+        failed = True
+    if not at_once:
+        print(*lines, sep="\n", flush=True)
+    return Run(next(line.strip(" =") for line in reversed(lines) if line.strip(" =")), failed)
 
 
 if __name__ == "__main__":
