@@ -12,10 +12,11 @@ TEMPLATES := $(shell find renderhub exports notifications -name '*.html')
 FACES_THE_DATABASE := -m "database or not slow" tests/test_permissions.py tests/databases tests/exports tests/notifications tests/renderhub
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-databases test-fast chaos check schema bench
+.PHONY: help install demo run test test-databases test-fast chaos schema bench \
+	check check-python check-types check-schema check-typescript
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: install ## Make a video with the whole system, from request to file
 	@$(VENV)/python -m localcloud demo
@@ -38,20 +39,28 @@ test-fast: $(STAMPS)/venv ## Run the tests that take no more than moments
 chaos: install ## Break everything while 2,000 exports run, and count what was kept (CHAOS_DATABASE=, _EXPORTS=, _SEED=)
 	@$(VENV)/python -m tests.chaos
 
-check: $(STAMPS)/venv compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \
-		clients/typescript/node_modules/.package-lock.json \
-		##  Run all that CI runs besides the tests
+check: ## Run all that CI runs besides the tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-types check-python check-schema check-typescript
+
+check-python: $(STAMPS)/venv
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
-	$(VENV)/mypy .
 	$(VENV)/lint-imports
 	$(VENV)/cfn-lint infra/template.yaml
 	$(if $(TEMPLATES),$(VENV)/djlint --lint --quiet $(TEMPLATES))
+
+check-types: $(STAMPS)/venv
+	$(VENV)/mypy .
+
+check-schema: $(STAMPS)/venv
 	$(VENV)/python manage.py makemigrations --check --dry-run
 	@mkdir -p build
 	$(call write_schema,build/openapi.yaml)
 	@diff -u docs/openapi.yaml build/openapi.yaml || { \
 		echo "docs/openapi.yaml is not what the code says; make schema writes it anew"; exit 1; }
+
+check-typescript: compositions/node_modules/.package-lock.json localcloud/renderer/node_modules/.package-lock.json \
+		clients/typescript/node_modules/.package-lock.json
 	npm run --silent --prefix compositions typecheck
 	npm run --silent --prefix localcloud/renderer typecheck
 	npm run --silent --prefix clients/typescript typecheck

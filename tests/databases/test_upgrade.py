@@ -4,10 +4,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -15,83 +20,118 @@ from django.utils import timezone
 
 from localcloud.paths import ROOT
 from renderhub.models import RevokedToken
+from tests.databases.servers import postgresql
 
-OLD = Path(__file__).parent / "release_71307d5.sql"
+RELEASE = Path(__file__).parent
 
-
-def migrate(file):
-    """Run ``manage.py migrate`` on a file; what it prints is returned."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{file}",
-        "DJANGO_SETTINGS_MODULE": "renderhub.settings",
-    }
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--no-color"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+_COLUMNS = {
+    "sqlite": "SELECT name, type, \"notnull\" FROM pragma_table_info('{table}')",
+    "postgresql": "SELECT column_name, data_type, is_nullable FROM information_schema.columns"
+    " WHERE table_name = '{table}'",
+}
+_INDEXES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '{table}'",
+    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}'",
+}
 
 
-def read(file, sql):
-    with closing(sqlite3.connect(file)) as database:
-        return database.execute(sql).fetchall()
+@dataclass(frozen=True)
+class Records:
+    """A database beside the tests' own."""
+
+    vendor: str
+    url: str
+    connect: Callable[[], Any]
+
+    def migrate(self) -> str:
+        """Run ``manage.py migrate``, and return what it prints."""
+        environment = {
+            **os.environ,
+            "DATABASE_URL": self.url,
+            "DJANGO_SETTINGS_MODULE": "renderhub.settings",
+        }
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--no-color"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def read(self, sql: str) -> list[Any]:
+        with closing(self.connect()) as database:
+            return list(database.execute(sql).fetchall())
+
+    def rows(self, table: str) -> list[Any]:
+        return self.read(f"SELECT * FROM {table}")  # noqa: S608  # our own tables
+
+    def schema(self) -> dict[str, Any]:
+        """Return each table of ours with its columns and indexes."""
+        tables = {
+            "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+            "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+        }
+        return {
+            table: tuple(
+                sorted(self.read(asked[self.vendor].format(table=table))) for asked in (_COLUMNS, _INDEXES)
+            )
+            for (table,) in self.read(tables[self.vendor])
+            if not table.startswith(("token_blacklist_", "sqlite_"))
+        }
 
 
-def rows(file, table):
-    return read(file, f"SELECT * FROM {table}")  # noqa: S608  # our own tables
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_and_new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Records, Records]]:
+    """A database of the release before, as that has made it, and an empty one."""
+    script = (RELEASE / f"release_71307d5.{request.param}.sql").read_text()
+    if request.param == "sqlite":
+        files = [tmp_path / name for name in ("old.sqlite3", "new.sqlite3")]
+        old, new = (Records("sqlite", f"sqlite:///{file}", partial(sqlite3.connect, file)) for file in files)
+        with closing(old.connect()) as database:
+            database.executescript(script)
+        yield old, new
+        return
+    with postgresql() as server:
+        url = server.environment["DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as database:
+            for name in ("old", "new"):
+                database.execute(f"CREATE DATABASE {name}")
+        urls = [f"{url.removesuffix('postgres')}{name}" for name in ("old", "new")]
+        old, new = (Records("postgresql", each, partial(psycopg.connect, each)) for each in urls)
+        with psycopg.connect(old.url) as database:
+            database.execute(script)
+        yield old, new
 
 
-@pytest.fixture
-def old(tmp_path):
-    file = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(file)) as database:
-        database.executescript(OLD.read_text())
-    return file
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the file is SQLite's")
-def test_the_release_befores_database_is_brought_up_to_date_with_all_that_it_holds(old, tmp_path):
+@pytest.mark.slow
+def test_the_release_befores_database_is_brought_up_to_date_with_all_that_it_holds(
+    old_and_new: tuple[Records, Records],
+) -> None:
+    old, new = old_and_new
     kept = (
         "SELECT id, user_id, title, input_props, status, attempt, version, progress, slot, user_slot,"
         " timeline, render_id, output_key, output_size_bytes, error_code, errors, created_at, queued_at,"
         " completed_at FROM export_requests ORDER BY id"
     )
-    before = read(old, kept)
+    before = old.read(kept)
     tables = ("auth_user", "auth_group", "auth_user_groups", "pauses")
-    untouched = {table: rows(old, table) for table in tables}
-    permissions = rows(old, "auth_group_permissions")
-    assert "Applying exports." in migrate(old)
+    untouched = {table: old.rows(table) for table in tables}
+    permissions = old.rows("auth_group_permissions")
+    assert "Applying exports." in old.migrate()
     assert len(before) == 7
-    assert read(old, kept) == before
-    assert {table: rows(old, table) for table in tables} == untouched
-    assert set(permissions) <= set(rows(old, "auth_group_permissions"))
-    assert read(old, "SELECT jti FROM revoked_tokens") == [("used-0123456789",)]
-    assert read(old, "SELECT render_cost_usd FROM export_requests WHERE status = 'completed'") == [
-        (0.011234,)
-    ]
-    assert read(old, "SELECT status, sent_at IS NULL FROM deliveries") == [("sent", 0)]
-    assert "No migrations to apply" in migrate(old)
-    migrate(tmp_path / "new.sqlite3")
-    assert schema(old) == schema(tmp_path / "new.sqlite3")
-
-
-def schema(file):
-    """Return each table of ours with its columns and indexes."""
-    names = [name for (name,) in read(file, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {
-        name: (
-            sorted(row[1:4] for row in read(file, f"PRAGMA table_info({name})")),
-            sorted(row[1] for row in read(file, f"PRAGMA index_list({name})")),
-        )
-        for name in names
-        if not name.startswith(("token_blacklist_", "sqlite_"))
-    }
+    assert old.read(kept) == before
+    assert {table: old.rows(table) for table in tables} == untouched
+    assert set(permissions) <= set(old.rows("auth_group_permissions"))
+    assert old.read("SELECT jti FROM revoked_tokens") == [("used-0123456789",)]
+    [(cost,)] = old.read("SELECT render_cost_usd FROM export_requests WHERE status = 'completed'")
+    assert float(cost) == 0.011234
+    assert old.read("SELECT status, sent_at IS NULL FROM deliveries") == [("sent", False)]
+    assert "No migrations to apply" in old.migrate()
+    new.migrate()
+    assert old.schema() == new.schema()
 
 
 @pytest.mark.skipif(connection.vendor == "mongodb", reason="no release before this one ran on MongoDB")
