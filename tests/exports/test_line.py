@@ -1,8 +1,10 @@
 import itertools
 import random
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -398,6 +400,10 @@ def in_threads(tmp_path: Path):
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(path)])
+        # As migrate leaves it. To switch a file over, SQLite waits for nobody, so that the threads' first
+        # connections would get into each other's way.
+        with closing(sqlite3.connect(path)) as copy:
+            copy.execute("PRAGMA journal_mode=WAL")
     return run
 
 
