@@ -48,7 +48,9 @@ from tests.exports.interleavings import (
     determined,
 )
 
+# Not counted in the coverage, which would double the time; other tests reach the same lines.
 pytestmark = [
+    pytest.mark.no_cover,
     pytest.mark.django_db(transaction=True),
     pytest.mark.slow,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="states are copied from and to SQLite"),
