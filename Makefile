@@ -40,7 +40,7 @@ chaos: install ## Break everything while 2,000 exports run, and count what was k
 	@$(VENV)/python -m tests.chaos
 
 check: ## Run all that CI runs besides the tests
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync check-types check-python check-schema check-typescript
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) check-types check-python check-schema check-typescript
 
 check-python: $(STAMPS)/venv
 	$(VENV)/ruff check

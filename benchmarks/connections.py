@@ -12,22 +12,23 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.servers import Figures, as_table, load
+from benchmarks.servers import Figures, Server, as_table, load, run_server
 from benchmarks.usage import OtherProcesses, cpu_seconds
 from localcloud.errors import LocalCloudError
-from localcloud.ports import HOST, bypass_proxies, choose_port, wait_until_listening
-from localcloud.processes import Process, stop
-from tests.databases.servers import postgresql
+from localcloud.ports import bypass_proxies
+from tests.databases.servers import ServerError, postgresql
 
 EXPORTS: Final = 20
 CONNECTIONS: Final = 8
 SETTINGS: Final = {"a pool": "renderhub.settings", "a connection for each request": "benchmarks.unpooled"}
-_READY_S: Final = 30
+API: Final = Server(
+    name="granian WSGI",
+    arguments="granian --interface wsgi --workers 1 --blocking-threads 8 --host {host} --port {port} "
+    "renderhub.wsgi:application",
+)
 
 
 def main() -> int:
@@ -43,15 +44,18 @@ def main() -> int:
     try:
         with postgresql() as database, tempfile.TemporaryDirectory() as folder:
             os.environ.update(database.environment, DJANGO_SETTINGS_MODULE="renderhub.settings", DEBUG="1")
+            # As it is for a client that asks now and then.
+            os.environ["LIMIT_READS"] = "100000000/m"
             token, server = _prepare()
             for number in range(options.rounds):
                 for name in sorted(SETTINGS, reverse=number % 2 == 1):
                     print(f"round {number + 1}: {name}", file=sys.stderr, flush=True)
-                    with _running(Path(folder), SETTINGS[name]) as (pid, address):
+                    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": SETTINGS[name]}
+                    with run_server(API, environment=environment, folder=Path(folder)) as (pid, address):
                         figures = _measure(pid, server, address, token, options.seconds)
                     for figure, value in figures.items():
                         results[name][figure].append(value)
-    except LocalCloudError as error:
+    except (LocalCloudError, ServerError) as error:
         print(f"renderhub: {error}", file=sys.stderr)
         return 1
     print(as_table(results))
@@ -87,27 +91,6 @@ def _prepare() -> tuple[str, int]:
     # The process's name, which may hold spaces, is in brackets.
     parent = Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1]
     return str(AccessToken.for_user(user)), int(parent)
-
-
-@contextmanager
-def _running(folder: Path, settings: str) -> Iterator[tuple[int, str]]:
-    port = choose_port(0)
-    command = f"-m granian --interface wsgi --workers 1 --blocking-threads 8 --host {HOST} --port {port}"
-    process = Process(
-        "granian",
-        [sys.executable, *command.split(), "renderhub.wsgi:application"],
-        environment={**os.environ, "DJANGO_SETTINGS_MODULE": settings, "LIMIT_READS": "100000000/m"},
-        log=folder / "server.log",
-        ready="Started worker",
-    )
-    process.start()
-    try:
-        process.wait_until_ready(_READY_S)
-        if not wait_until_listening(port, timeout_s=_READY_S) or process.pid is None:
-            raise LocalCloudError(process.describe_failure("does not listen"))
-        yield process.pid, f"http://{HOST}:{port}"
-    finally:
-        stop([process])
 
 
 def _measure(api: int, server: int, address: str, token: str, seconds: float) -> Figures:

@@ -124,6 +124,36 @@ SERVERS: Final = (
 )
 
 
+@contextmanager
+def run_server(server: Server, *, environment: Mapping[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+    """Run a server; yield its process id and address.
+
+    Args:
+        server: how to serve.
+        environment: all of its environment.
+        folder: for its log.
+
+    Raises:
+        LocalCloudError: it doesn't start.
+    """
+    port = choose_port(0)
+    process = Process(
+        server.name,
+        server.command(port),
+        environment=environment,
+        log=folder / "server.log",
+        ready=r"Started worker|Booting worker|Uvicorn running",
+    )
+    process.start()
+    try:
+        process.wait_until_ready(_READY_S)
+        if not wait_until_listening(port, timeout_s=_READY_S) or process.pid is None:
+            raise LocalCloudError(process.describe_failure("does not listen"))
+        yield process.pid, f"http://{HOST}:{port}"
+    finally:
+        stop([process])
+
+
 class Bench:
     """What all servers share: the environment, a prepared database, and what stands around it.
 
@@ -176,8 +206,8 @@ class Bench:
         self._prepare()
 
     @contextmanager
-    def running(self, server: Server, *, redis: bool) -> Iterator[tuple[Process, str]]:
-        """Run a server on a fresh copy of the database; yield its process and address.
+    def running(self, server: Server, *, redis: bool) -> Iterator[tuple[int, str]]:
+        """Run a server on a fresh copy of the database; yield its process id and address.
 
         Raises:
             LocalCloudError: it doesn't start.
@@ -186,23 +216,9 @@ class Bench:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{database}{suffix}").unlink(missing_ok=True)
         shutil.copy(self._database, database)
-        port = choose_port(0)
         more = {"DATABASE_URL": f"sqlite:///{database}", "REDIS_URL": self._redis_url if redis else ""}
-        process = Process(
-            server.name,
-            server.command(port),
-            environment={**self.environment, **more},
-            log=self.folder / "server.log",
-            ready=r"Started worker|Booting worker|Uvicorn running",
-        )
-        process.start()
-        try:
-            process.wait_until_ready(_READY_S)
-            if not wait_until_listening(port, timeout_s=_READY_S):
-                raise LocalCloudError(process.describe_failure("does not listen"))
-            yield process, f"http://{HOST}:{port}"
-        finally:
-            stop([process])
+        with run_server(server, environment={**self.environment, **more}, folder=self.folder) as running:
+            yield running
 
     def token(self) -> str:
         """Return a new access token of the user."""
@@ -298,8 +314,7 @@ def measure_requests(bench: Bench, server: Server, *, seconds: float) -> Figures
         "history": ("/api/exports/history", []),
         "new export": (f"/api/exports/projects/{bench.project_id}/export", ["--script", str(script)]),
     }
-    with bench.running(server, redis=True) as (process, address):
-        pid = _pid(process)
+    with bench.running(server, redis=True) as (pid, address):
         authorization = f"Authorization: Bearer {bench.token()}"
         command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "30s"]
         command += ["--header", authorization]
@@ -337,8 +352,8 @@ def measure_sockets(bench: Bench, server: Server) -> Figures:
     Raises:
         LocalCloudError: the server failed, or lost a message.
     """
-    with bench.running(server, redis=False) as (process, address):
-        return asyncio.run(_measure_sockets(bench, _pid(process), address))
+    with bench.running(server, redis=False) as (pid, address):
+        return asyncio.run(_measure_sockets(bench, pid, address))
 
 
 async def _measure_sockets(bench: Bench, pid: int, address: str) -> Figures:
@@ -461,11 +476,6 @@ def as_table(results: Mapping[str, Mapping[str, list[float]]]) -> str:
 def _cell(values: list[float]) -> str:
     form = ",.0f" if min(values) >= 20 else ".2f"
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
-
-
-def _pid(process: Process) -> int:
-    assert process.pid is not None  # noqa: S101  # it has been started
-    return process.pid
 
 
 def main() -> int:

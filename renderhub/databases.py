@@ -19,7 +19,7 @@ _POOL_WAIT_S: Final = 2.0
 
 _POOL: Final = {
     "min_size": 0,
-    # More than a process has threads.
+    # More than an API process has threads. Under ASGI, requests beyond it wait.
     "max_size": 20,
     # How long a request waits for one.
     "timeout": _POOL_WAIT_S,

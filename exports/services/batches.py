@@ -102,9 +102,10 @@ def create_batch(
                 check_quota(project.user_id, wanted=len(order.orders))
             except QuotaExceededError:
                 # What this request makes at this moment elsewhere is within it.
-                batch = _keyed(key)
-                if batch is None or batch.stage == Batch.Stage.STAGED:
+                made = find_batch(key=key, queue=queue, now=now)
+                if made is None:
                     raise
+                return made
         batch = batch or _insert(project=project, order=order, key=key, plan=plan, now=now)
         if batch is None:
             continue

@@ -19,12 +19,15 @@ def main() -> int:
     parser.add_argument("--together", action="store_true", help="at the same time, each printed at its end")
     given, arguments = parser.parse_known_args()
     names = given.on or list(SERVERS)
-    with ThreadPoolExecutor(len(names) if given.together else 1) as pool:
-        runs = {name: pool.submit(_run, name, arguments, at_once=not given.together) for name in names}
+    if given.together:
+        with ThreadPoolExecutor(len(names)) as pool:
+            runs = list(pool.map(lambda name: _run(name, arguments, at_once=False), names))
+    else:
+        runs = [_run(name, arguments, at_once=True) for name in names]
     print()
-    for name, run in runs.items():
-        print(f"{name:<12} {run.result().last}")
-    return int(any(run.result().failed for run in runs.values()))
+    for name, run in zip(names, runs, strict=True):
+        print(f"{name:<12} {run.last}")
+    return int(any(run.failed for run in runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def _run(name: str, arguments: list[str], *, at_once: bool) -> Run:
     try:
         with SERVERS[name]() as database:
             # The tests have settings of their own, which take over what these name.
-            variables = {f"TEST_{name}": value for name, value in database.environment.items()}
+            variables = {f"TEST_{key}": value for key, value in database.environment.items()}
             with subprocess.Popen(
                 [sys.executable, "-m", "pytest", *arguments],
                 env={**os.environ, **variables},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.paths import ROOT
+from tests.databases.commands import run
 from tests.databases.servers import SERVERS
 
 pytestmark = pytest.mark.slow
@@ -30,9 +31,6 @@ def test_the_demo_makes_its_video_and_its_records_lie_in_the_database(tmp_path: 
         )
 
         assert demo.returncode == 0, demo.stderr
-        records = {"DJANGO_SETTINGS_MODULE": "renderhub.settings", **environment}
-        read = [sys.executable, "-m", "tests.databases.records", "read"]
-        done = subprocess.run(read, cwd=ROOT, env=records, capture_output=True, check=True)
-        (export,) = json.loads(done.stdout.splitlines()[-1])
+        (export,) = json.loads(run(environment, "-m", "tests.databases.records", "read").splitlines()[-1])
         assert export["status"] == "completed"
         assert not list(tmp_path.glob("*.sqlite3"))

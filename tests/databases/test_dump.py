@@ -5,7 +5,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,31 +12,13 @@ from urllib.parse import urlsplit
 import pymongo
 import pytest
 
-from localcloud.paths import ROOT
+from tests.databases.commands import manage, run
 from tests.databases.servers import MONGODB_URL, SERVERS, postgresql_programs
 
 pytestmark = pytest.mark.slow
 
 DUMP = ["dumpdata", "--natural-primary", "--natural-foreign", "--format=jsonl"]
 DUMP += [f"--exclude={name}" for name in ("contenttypes", "auth.permission", "admin", "sessions")]
-
-
-def run(environment, *command):
-    """Run a program of ours, and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "renderhub.settings", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def manage(environment, *arguments):
-    return run(environment, "manage.py", *arguments)
 
 
 def read(file):

@@ -1,9 +1,6 @@
 """An upgrade from the release before, whose database that release itself has made."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,8 +15,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from localcloud.paths import ROOT
 from renderhub.models import RevokedToken
+from tests.databases.commands import manage
 from tests.databases.servers import postgresql
 
 RELEASE = Path(__file__).parent
@@ -45,21 +42,7 @@ class Records:
 
     def migrate(self) -> str:
         """Run ``manage.py migrate``, and return what it prints."""
-        environment = {
-            **os.environ,
-            "DATABASE_URL": self.url,
-            "DJANGO_SETTINGS_MODULE": "renderhub.settings",
-        }
-        done = subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--no-color"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return manage({"DATABASE_URL": self.url}, "migrate", "--no-color")
 
     def read(self, sql: str) -> list[Any]:
         with closing(self.connect()) as database:
@@ -99,7 +82,7 @@ def old_and_new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tupl
         with psycopg.connect(url, autocommit=True) as database:
             for name in ("old", "new"):
                 database.execute(f"CREATE DATABASE {name}")
-        urls = [f"{url.removesuffix('postgres')}{name}" for name in ("old", "new")]
+        urls = [f"{url.rpartition('/')[0]}/{name}" for name in ("old", "new")]
         old, new = (Records("postgresql", each, partial(psycopg.connect, each)) for each in urls)
         with psycopg.connect(old.url) as database:
             database.execute(script)

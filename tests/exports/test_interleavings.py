@@ -48,7 +48,7 @@ from tests.exports.interleavings import (
     determined,
 )
 
-# Not counted in the coverage, which would double the time; other tests reach the same lines.
+# Not counted in the coverage, which would double the time; other tests reach almost all of the same lines.
 pytestmark = [
     pytest.mark.no_cover,
     pytest.mark.django_db(transaction=True),

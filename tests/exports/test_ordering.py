@@ -52,7 +52,7 @@ from notifications.models import Delivery
 from tests.conftest import NOW, FakeQueue, post_webhook
 from tests.exports.interleavings import TABLES, Database
 
-# Not counted in the coverage, which would double the time; other tests reach the same lines.
+# Not counted in the coverage, which would double the time; other tests reach almost all of the same lines.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.no_cover]
 
 FATAL, RETRYABLE = "The chart has no data to draw", "Target closed"
